@@ -1,0 +1,132 @@
+package fault
+
+// Code identifies one way to fail. It is part of the API: type, code and the page under /problems/ carry it.
+type Code string
+
+// Kind groups the codes that are answered alike.
+type Kind int
+
+// The kinds, with the HTTP status by which api answers them.
+const (
+	KindInternal      Kind = iota // 500: our fault; nothing of it is shown
+	KindInvalid                   // 400: the input is wrong
+	KindUnauthorized              // 401: who are you?
+	KindForbidden                 // 403: not allowed, and no secret that it exists
+	KindNotFound                  // 404: not there, or not for this caller
+	KindMethod                    // 405
+	KindConflict                  // 409: the state does not allow it
+	KindGone                      // 410: it was there
+	KindPrecondition              // 412: somebody was faster
+	KindTooLarge                  // 413
+	KindMedia                     // 415
+	KindUnprocessable             // 422
+	KindTooMany                   // 429: slower, please
+	KindUnavailable               // 503: later, please
+	KindFull                      // 507: no room on the disk
+)
+
+// The codes.
+const (
+	Internal         Code = "internal"
+	InvalidFields    Code = "invalid-fields"    // see Fields
+	InvalidParameter Code = "invalid-parameter" // args: name, value
+	UnknownParameter Code = "unknown-parameter" // args: name
+	InvalidBody      Code = "invalid-body"      // not JSON, too deep, bad UTF-8
+	InvalidCursor    Code = "invalid-cursor"    // from elsewhere, or for another request
+	InvalidQuery     Code = "invalid-query"     // args: position
+
+	Unauthorized      Code = "unauthorized"   // no token where one is needed
+	InvalidToken      Code = "invalid-token"  // wrong, expired or revoked
+	AccountErased     Code = "account-erased" // the learner asked to be forgotten
+	Forbidden         Code = "forbidden"      // the role does not allow it
+	NotEnrolled       Code = "not-enrolled"   // only the enrolled may
+	CrossOrigin       Code = "cross-origin"   // a browser sent it from another site
+	NotFound          Code = "not-found"      // or invisible
+	NotAllowed        Code = "method-not-allowed"
+	AlreadyExists     Code = "already-exists"
+	Conflict          Code = "conflict" // the state does not allow it; args: state
+	EnrollClosed      Code = "enrollment-closed"
+	HasDependents     Code = "has-dependents" // other things refer to it
+	CursorExpired     Code = "cursor-expired"
+	LostUpdate        Code = "lost-update" // If-Match or IfSeq does not hold
+	TooLarge          Code = "too-large"   // args: limit
+	UnsupportedMedia  Code = "unsupported-media-type"
+	IdempotencyReused Code = "idempotency-key-reused"
+	RateLimited       Code = "rate-limited" // args: retry_after (seconds)
+	Overloaded        Code = "overloaded"   // args: retry_after (seconds)
+	NotReady          Code = "not-ready"    // starting, rebuilding or stopping
+	StaleRead         Code = "stale-read"   // after= was not reached in time
+	DiskFull          Code = "disk-full"
+	Locked            Code = "data-folder-locked" // another process holds the folder
+	NewerFormat       Code = "newer-format"       // the file was written by a newer Carrel
+	Corrupt           Code = "corrupt"            // a file that is not a cache cannot be read
+)
+
+// The codes of fields (and of rejected import rows).
+const (
+	Required     Code = "required"
+	TooLong      Code = "too-long"     // args: max (characters)
+	TooMany      Code = "too-many"     // args: max
+	OutOfRange   Code = "out-of-range" // args: min, max
+	NotANumber   Code = "not-a-number"
+	NotADate     Code = "not-a-date"
+	NotABoolean  Code = "not-a-boolean"
+	BadID        Code = "bad-id"
+	BadURL       Code = "bad-url"
+	BadLocale    Code = "bad-locale"
+	BadValue     Code = "bad-value" // args: allowed
+	BadEncoding  Code = "bad-encoding"
+	UnknownField Code = "unknown-field"
+	UnknownRef   Code = "unknown-reference" // args: id
+	UnknownLevel Code = "unknown-level"
+	WrongLocale  Code = "wrong-locale"  // a body whose locale is not the course's language
+	DateOrder    Code = "date-order"    // ends before it starts
+	ReadOnly     Code = "read-only"     // fixed at creation
+	Cycle        Code = "cycle"         // refers to itself
+	WrongType    Code = "wrong-type"    // args: want
+	WrongColumns Code = "wrong-columns" // a row with too many or too few columns; args: want, got
+	BrokenQuote  Code = "broken-quote"  // a quote that swallowed line breaks in a one-line field
+	Duplicate    Code = "duplicate"
+)
+
+var kinds = map[Code]Kind{
+	InvalidFields: KindInvalid, InvalidParameter: KindInvalid, UnknownParameter: KindInvalid, InvalidBody: KindInvalid,
+	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid,
+	Unauthorized: KindUnauthorized, InvalidToken: KindUnauthorized, AccountErased: KindUnauthorized,
+	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
+	NotFound: KindNotFound, NotAllowed: KindMethod,
+	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
+	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
+	IdempotencyReused: KindUnprocessable, RateLimited: KindTooMany,
+	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable,
+	DiskFull: KindFull,
+}
+
+// Kind returns the kind of a code; codes of fields are KindInvalid, unknown ones KindInternal.
+func (c Code) Kind() Kind {
+	if k, ok := kinds[c]; ok {
+		return k
+	}
+	for _, f := range FieldCodes {
+		if c == f {
+			return KindInvalid
+		}
+	}
+	return KindInternal
+}
+
+// FieldCodes lists the codes that a field can carry, for the test that every text exists.
+var FieldCodes = []Code{
+	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue,
+	BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
+	BrokenQuote, Duplicate,
+}
+
+// Codes returns every code that a problem can carry, unordered, for the test that every text exists.
+func Codes() []Code {
+	all := []Code{Internal, NewerFormat, Corrupt}
+	for c := range kinds {
+		all = append(all, c)
+	}
+	return all
+}
