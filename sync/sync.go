@@ -85,7 +85,7 @@ type Log interface {
 	Head(ctx context.Context) (Seq, error)
 	// Wait returns when the head is past the given Seq, or with ctx's error.
 	Wait(ctx context.Context, past Seq) error
-	// Floor returns the highest Seq among the tombstones purged from a channel (0: none). With kinds, only of those.
+	// Floor returns the highest Seq among the tombstones purged from a channel, or from all when it is "" (0: none). With kinds, only of those.
 	Floor(ctx context.Context, channel Channel, kinds ...Kind) (Seq, error)
 }
 
