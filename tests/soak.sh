@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The long versions: thousands of histories, many kills, minutes of fuzzing. Takes about an hour; docs/soak.md keeps the log of its last full run.
+# CARREL_FUZZTIME sets how long each fuzzer runs (default 60s).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARREL_SOAK=1
+{
+	echo "# Soak"
+	echo
+	echo "The log of the last full run of \`make soak\`."
+	echo
+	echo "- date: $(date -u +%Y-%m-%dT%H:%MZ)"
+	echo "- commit: $(git rev-parse --short HEAD)"
+	echo "- machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo), $(go version | cut -d' ' -f3-)"
+	echo
+	echo '```'
+	go test -count=1 -timeout 60m -v ./sync/... ./catalog/... ./search/... ./ingest/... . 2>&1 | grep -E '^(=== RUN +Test[A-Za-z]+$|--- |ok|FAIL|PASS|panic|\s+\S+\.go:)' | grep -v '=== RUN' || true
+	for fuzz in $(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do
+		dir=$(dirname "$fuzz")
+		for name in $(grep -oE '^func Fuzz[A-Za-z0-9_]+' "$fuzz" | cut -d' ' -f2); do
+			echo "fuzz $dir $name"
+			go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${CARREL_FUZZTIME:-60s}" 2>&1 | tail -n 3
+		done
+	done
+	echo '```'
+} | tee docs/soak.md
+if grep -qE '^(FAIL|--- FAIL|panic)' docs/soak.md; then exit 1; fi
