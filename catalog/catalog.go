@@ -12,14 +12,36 @@
 // Every command runs through [Catalog.Update]: a function reads and writes through a [Tx], which remembers each entity that was read;
 // then all writes go to the log in one Append, guarded by the version of all that was read, and the function runs again when
 // somebody was faster. So a rule across entities holds without locks, and on a replicated log too.
+//
+// What no version can guard is an entity that does not exist yet: a course that begins to name a tag while the tag is being deleted. For
+// those cases there are guard entities (guard.go).
 package catalog
 
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
+	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// How commands compete.
+const (
+	// freeAttempts is how often a command runs beside all others before it asks for a moment alone: losing is rare and cheap, unless
+	// the command is large (an import's thousand rows) or its entity hot.
+	freeAttempts = 4
+	// aloneAttempts is how often it runs alone. One would do where the log is ours; on a replicated log others can still be faster.
+	aloneAttempts = 4
+	// maxCommands run at once; more wait in line. It is far above what the disk takes, and bounds what waits for it.
+	maxCommands = 256
+	// retryPause is the first pause before another attempt, doubled each time, with jitter: so that losers do not meet again.
+	retryPause = time.Millisecond
+	// retryAfter is what an overloaded caller is told, in seconds.
+	retryAfter = 1
 )
 
 // Config says where a catalog lives.
@@ -33,33 +55,135 @@ type Config struct {
 }
 
 // Catalog is the open catalog. Its methods are safe for concurrent use.
-type Catalog struct{}
+type Catalog struct {
+	cfg     Config
+	now     func() time.Time
+	log     *coursesync.Bolt
+	turns   *semaphore.Weighted // one for each command, maxCommands for one that runs alone
+	learner learnerState        // salt and erased learners
+}
 
 // Open opens or makes a catalog. Errors: fault.Locked when another process holds it, fault.NewerFormat.
-func Open(cfg Config) (*Catalog, error) { panic("todo") }
+func Open(cfg Config) (*Catalog, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	c := &Catalog{cfg: cfg, now: cfg.Now, turns: semaphore.NewWeighted(maxCommands)}
+	log, err := coursesync.OpenBolt(coursesync.BoltConfig{
+		Path: cfg.Path, Zero: zero{}, Now: cfg.Now, Logger: cfg.Logger, LockTimeout: cfg.LockTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.log = log
+	if err := c.openLearner(); err != nil {
+		log.Close() // the reason that we give up is the better one to report
+		return nil, err
+	}
+	return c, nil
+}
 
 // Close closes the files; it is idempotent.
-func (c *Catalog) Close() error { panic("todo") }
-
-// Run writes stats, settles the prior and purges old tombstones until ctx ends; it then flushes stats once more.
-func (c *Catalog) Run(ctx context.Context) error { panic("todo") }
-
-// FlushStats writes the stats that trail, now. Tests, the importer's end and shutdown call it.
-func (c *Catalog) FlushStats(ctx context.Context) error { panic("todo") }
+func (c *Catalog) Close() error { return c.log.Close() }
 
 // Log returns the changelog, for followers.
-func (c *Catalog) Log() *coursesync.Bolt { panic("todo") }
+func (c *Catalog) Log() *coursesync.Bolt { return c.log }
 
 // View gives consistent reads: everything that fn reads is of one moment. It is short: fn must not wait for anything.
-func (c *Catalog) View(ctx context.Context, fn func(v *View) error) error { panic("todo") }
+func (c *Catalog) View(ctx context.Context, fn func(v *View) error) error {
+	return c.log.View(ctx, func(bv *coursesync.BoltView) error {
+		return fn(&View{c: c, bv: bv})
+	})
+}
 
 // Update runs a command: see the package comment. The Seq returned is the write's token (Carrel-As-Of).
-// fn may run several times and must not act on anything but tx. Errors of fn are returned as they are.
+// fn may run several times and must not act on anything but tx. Errors of fn are returned as they are; fault.Overloaded when others
+// were faster again and again, and those of [coursesync.Log.Append].
 func (c *Catalog) Update(ctx context.Context, actor Actor, fn func(tx *Tx) error) (coursesync.Seq, error) {
-	panic("todo")
+	for attempt := range freeAttempts + aloneAttempts {
+		seq, err := c.attempt(ctx, actor, fn, attempt >= freeAttempts)
+		if lost, ok := err.(lostRace); ok {
+			c.cfg.Logger.DebugContext(ctx, "catalog: a command lost a race", slog.Int("attempt", attempt), slog.Any("error", lost.error))
+			if err := pause(ctx, retryPause<<attempt); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		return seq, err
+	}
+	return 0, fault.New("catalog.Update", fault.Overloaded, "retry_after", retryAfter)
+}
+
+// lostRace marks a LostUpdate that came from the log: the command runs again. One that fn returned is the caller's own.
+type lostRace struct{ error }
+
+// attempt runs a command once, beside others or alone.
+func (c *Catalog) attempt(ctx context.Context, actor Actor, fn func(tx *Tx) error, alone bool) (coursesync.Seq, error) {
+	turn := int64(1)
+	if alone {
+		turn = maxCommands
+	}
+	if err := c.turns.Acquire(ctx, turn); err != nil {
+		return 0, err
+	}
+	defer c.turns.Release(turn)
+	batch, head, err := c.run(ctx, actor, fn)
+	if err != nil || len(batch) == 0 {
+		return head, err
+	}
+	erased, err := erasuresIn(batch)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.learner.note(erased); err != nil {
+		return 0, err
+	}
+	if len(batch) > coursesync.MaxBatch {
+		return 0, fault.New("catalog.Update", fault.TooLarge, "limit", coursesync.MaxBatch).WithFix("write less in one command")
+	}
+	seq, err := c.log.Append(ctx, batch...)
+	if fault.Is(err, fault.LostUpdate) {
+		return 0, lostRace{err}
+	}
+	if err == nil {
+		c.learner.remember(erased...)
+	}
+	return seq, err
+}
+
+// run runs fn over one view and returns what it wants of the log, with the head of that view.
+func (c *Catalog) run(ctx context.Context, actor Actor, fn func(tx *Tx) error) (batch []coursesync.Change, head coursesync.Seq, err error) {
+	err = c.log.View(ctx, func(bv *coursesync.BoltView) error {
+		tx := &Tx{View{c: c, bv: bv, overlay: newTxState(actor, c.now())}}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		batch, head = tx.overlay.batch(), bv.Head()
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return batch, head, nil
 }
 
 // DryRun runs fn as Update does and then forgets what it wrote. Tx behaves the same, so what fn counts is what Update would do.
 func (c *Catalog) DryRun(ctx context.Context, actor Actor, fn func(tx *Tx) error) error {
-	panic("todo")
+	_, _, err := c.run(ctx, actor, fn)
+	return err
+}
+
+// pause waits for between half of d and d.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

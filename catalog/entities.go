@@ -127,16 +127,25 @@ type Sum struct {
 	N   int     `json:"n"`
 }
 
-// CourseStats holds a course's hot numbers. Base is what an import said and what erased learners had added; the rest
+// CourseStats holds a course's hot numbers. Base is what an import said, Absorbed what erased learners had added; the rest
 // comes from reviews and enrollments. Follower zero keeps the exact sums, this entity trails them by up to 5 s.
 type CourseStats struct {
 	Base            Sum                  `json:"base"`
 	BaseEnrollments int                  `json:"base_enrollments,omitempty"`
 	BaseInstructors map[InstructorID]Sum `json:"base_instructors,omitempty"`
-	Total           Sum                  `json:"total"`            // base and reviews
-	Enrollments     int                  `json:"enrollments"`      // base and enrollments that were not withdrawn
+	Absorbed        Absorbed             `json:"absorbed,omitzero"`
+	Total           Sum                  `json:"total"`            // base, absorbed and reviews
+	Enrollments     int                  `json:"enrollments"`      // base, absorbed and enrollments that were not withdrawn
 	Prior           float64              `json:"prior"`            // the prior used for Rating
 	Rating          *float64             `json:"rating,omitempty"` // (15·prior + sum)/(15 + n), two decimals; nil when n = 0
+}
+
+// Absorbed is what erased learners had added to a course's numbers. It is apart from what an import said, so that the same import again is
+// unchanged and takes nothing away.
+type Absorbed struct {
+	Rating      Sum                  `json:"rating,omitzero"`
+	Enrollments int                  `json:"enrollments,omitempty"`
+	Instructors map[InstructorID]Sum `json:"instructors,omitempty"`
 }
 
 // InstructorStats holds an instructor's rating over all published courses.

@@ -1,0 +1,70 @@
+package api
+
+import "time"
+
+// Limits bound what one request, one caller and all of them together may take. A zero field gets its default.
+type Limits struct {
+	Rate     float64       // requests a second that one caller may keep up; negative switches the limit off
+	Burst    int           // requests that one caller may send at once
+	Callers  int           // callers remembered; beyond it the one unseen for longest is forgotten
+	Searches int           // searches at work at once
+	Timeout  time.Duration // for one request, uploads excepted
+	Import   int64         // bytes of an imported file
+}
+
+// The defaults of [Limits].
+const (
+	// defaultRate and defaultBurst let a page with its pictures, suggestions as one types, and a phone that catches up go
+	// through; a loop without a pause does not.
+	defaultRate  = 50
+	defaultBurst = 200
+	// defaultCallers at about 200 bytes each is 10 MB.
+	defaultCallers = 50_000
+	// defaultSearches: a search keeps a core busy for milliseconds, so that more at once only wait for each other.
+	defaultSearches = 32
+	// defaultTimeout is beyond every honest request; what takes longer is given up to free what it holds.
+	defaultTimeout = 30 * time.Second
+	// defaultImport holds about half a million courses.
+	defaultImport = 512 << 20
+)
+
+// Bounds of what is read from a request.
+const (
+	maxQueryBytes   = 16 << 10 // a search with a hundred filters is 4 kB
+	maxSmallBody    = 256 << 10
+	maxDocumentBody = 4 << 20  // a course with 20 translations of 100 kB each
+	maxContentBody  = 32 << 20 // a whole course with its lessons
+	maxDepth        = 32       // of JSON: our documents need 4
+	maxBodyFields   = 50       // problems named in one answer; more help nobody
+)
+
+// Waits.
+const (
+	afterWait    = 5 * time.Second // the contract's bound for after=
+	searchWait   = 2 * time.Second // for a free place among the searches
+	replayWait   = 10 * time.Second
+	uploadWait   = 15 * time.Minute // for a file of defaultImport over a slow line
+	defaultRetry = 1                // seconds, in Retry-After, when nobody knows better
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Rate == 0 {
+		l.Rate = defaultRate
+	}
+	if l.Burst <= 0 {
+		l.Burst = defaultBurst
+	}
+	if l.Callers <= 0 {
+		l.Callers = defaultCallers
+	}
+	if l.Searches <= 0 {
+		l.Searches = defaultSearches
+	}
+	if l.Timeout <= 0 {
+		l.Timeout = defaultTimeout
+	}
+	if l.Import <= 0 {
+		l.Import = defaultImport
+	}
+	return l
+}

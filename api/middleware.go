@@ -1,0 +1,233 @@
+package api
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/locales"
+)
+
+// requestIDHeader carries the request id, both ways.
+const requestIDHeader = "X-Request-Id"
+
+// requestID is what we accept of a proxy's id: it is written to logs.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+
+// observe gives the request its id and language, and logs and measures how it went.
+func (a *API) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{id: r.Header.Get(requestIDHeader), started: a.now(), route: "-"}
+		if !requestID.MatchString(c.id) {
+			c.id = rand.Text()
+		}
+		c.tag = locales.Negotiate(r.Header.Get("Accept-Language"))
+		c.locale = catalog.Locale(c.tag)
+		w.Header().Set(requestIDHeader, c.id)
+		sw := &statusWriter{ResponseWriter: w}
+		start := time.Now() // monotonic, whatever clock the tests give
+		a.metrics.inflight.Inc()
+		defer func() {
+			a.metrics.inflight.Dec()
+			a.observed(r, c, sw, time.Since(start))
+		}()
+		next.ServeHTTP(sw, withCall(r, c))
+	})
+}
+
+func (a *API) observed(r *http.Request, c *call, w *statusWriter, took time.Duration) {
+	status := w.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	a.metrics.observe(c.route, methodLabel(r.Method), status, took)
+	a.log.DebugContext(r.Context(), "api: answered",
+		slog.String("request", c.id), slog.String("method", methodLabel(r.Method)), slog.String("route", c.route), slog.Int("status", status),
+		slog.Int64("bytes", w.bytes), slog.Duration("took", took), slog.String("subject", string(c.actor.Subject)))
+}
+
+// protect sets the headers that keep browsers from doing more than we mean, and answers questions of other origins.
+func (a *API) protect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if isAPIPath(r.URL.Path) {
+			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			if a.cors(w, r) {
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// What other origins may send and read.
+const (
+	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+	corsHeaders = "Authorization, Content-Type, Accept-Language, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
+	corsExposed = "ETag, Location, Content-Language, Carrel-As-Of, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"
+	corsMaxAge  = "7200" // seconds: what Chromium keeps at most
+)
+
+// cors answers a preflight, and reports whether it did. Credentials are never allowed: other origins send tokens, not our cookie.
+func (a *API) cors(w http.ResponseWriter, r *http.Request) bool {
+	if len(a.cfg.CORSOrigins) == 0 {
+		return false
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	allowed := a.allowedOrigin(origin)
+	if allowed != "" {
+		h.Set("Access-Control-Allow-Origin", allowed)
+		h.Set("Access-Control-Expose-Headers", corsExposed)
+	}
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
+	if allowed != "" {
+		h.Set("Access-Control-Allow-Methods", corsMethods)
+		h.Set("Access-Control-Allow-Headers", corsHeaders)
+		h.Set("Access-Control-Max-Age", corsMaxAge)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+func (a *API) allowedOrigin(origin string) string {
+	if origin == "" {
+		return ""
+	}
+	for _, allowed := range a.cfg.CORSOrigins {
+		switch {
+		case allowed == "*":
+			return "*"
+		case strings.EqualFold(allowed, origin):
+			return origin
+		}
+	}
+	return ""
+}
+
+// compressAbove is the size, in bytes, from which an answer is worth compressing: below it fits a packet anyway.
+const compressAbove = 1024
+
+// newCompressor returns the middleware that compresses by Accept-Encoding. It passes on what is encoded already. The ETag stays as it is:
+// it names a version, and conditions on writes must be able to send it back.
+func newCompressor() (func(http.Handler) http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(compressAbove), gzhttp.EnableZstd(true), gzhttp.PreferZstd(true),
+		gzhttp.ContentTypeFilter(compressible), gzhttp.SetContentType(false))
+	if err != nil {
+		return nil, err
+	}
+	return func(next http.Handler) http.Handler { return wrap(next) }, nil
+}
+
+// compressible reports whether a media type is text. Streams of events are not held back to be compressed.
+func compressible(media string) bool {
+	media, _, _ = strings.Cut(strings.ToLower(media), ";")
+	switch media = strings.TrimSpace(media); {
+	case media == "text/event-stream":
+		return false
+	case strings.HasPrefix(media, "text/"), strings.HasSuffix(media, "+json"), strings.HasSuffix(media, "+xml"):
+		return true
+	}
+	return media == "application/json" || media == "application/javascript" || media == "application/xml" || media == "application/yaml"
+}
+
+// recover turns a panic into a 500 and a line in the log.
+func (a *API) recover(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bw := &beginWriter{ResponseWriter: w}
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(http.ErrAbortHandler) // net/http's way to cut a connection
+			}
+			a.log.ErrorContext(r.Context(), "api: a handler panicked", slog.Any("panic", p),
+				slog.String("request", callOf(r.Context()).id), slog.String("stack", string(bytes.TrimSpace(debug.Stack()))))
+			a.answerProblem(bw, r, fault.New("api.recover", fault.Internal))
+		}()
+		next.ServeHTTP(bw, r)
+	})
+}
+
+// statusWriter remembers what was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap serves [http.ResponseController].
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// beginWriter knows whether an answer has begun, and so can no longer become another.
+type beginWriter struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *beginWriter) WriteHeader(status int) {
+	w.begun = w.begun || status >= http.StatusOK
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *beginWriter) Write(p []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap serves [http.ResponseController].
+func (w *beginWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// begun reports whether an answer has begun.
+func begun(w http.ResponseWriter) bool {
+	for {
+		switch v := w.(type) {
+		case *beginWriter:
+			return v.begun
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return false
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/carrel-lms/carrel/search"
+)
+
+// reads says what a route reads, and so what after= waits for.
+type reads int
+
+const (
+	readsCatalog reads = iota
+	readsIndex         // the search index too, which follows the catalog
+)
+
+// route is one line of the API: it is mounted by router.go and described in openapi.yaml (a test holds the two together).
+type route struct {
+	method, path string
+	do           handler
+	query        []string // parameters, beside locale and, where one reads, after
+	search       bool     // parameters are search's: it knows them, and which may repeat
+	anyLocale    bool     // locale=* asks for the source text
+	reads        reads
+	private      bool // about one person: kept by no cache
+	upload       bool // takes a file, and the time for it
+	open         bool // not under /v2: for operators and readers, unlimited, and parameters are ignored
+}
+
+func (rt *route) isRead() bool { return rt.method == http.MethodGet }
+
+// knows reports whether a route has a parameter.
+func (rt *route) knows(name string) bool {
+	switch name {
+	case "locale":
+		return true
+	case "after":
+		return rt.isRead()
+	}
+	if rt.search {
+		return search.KnownParam(name)
+	}
+	return slices.Contains(rt.query, name)
+}
+
+// repeats reports whether a parameter may come more than once; search knows better.
+func (rt *route) repeats(name string) bool {
+	return rt.search && name != "locale" && name != "after"
+}
+
+// paged are the parameters of a list.
+func paged(more ...string) []string { return append([]string{"limit", "cursor"}, more...) }
+
+// table lists every route.
+func (a *API) table() []route {
+	routes := slices.Concat(a.courseRoutes(), a.meRoutes(), a.opsRoutes(), []route{
+		{method: http.MethodGet, path: "/v2/search", do: a.search, search: true, anyLocale: true, reads: readsIndex},
+		{method: http.MethodGet, path: "/v2/suggest", do: a.suggest, query: []string{"q", "limit"}, reads: readsIndex},
+
+		{method: http.MethodPost, path: "/v2/imports", do: a.postImport, query: []string{"format", "map", "org", "dry_run"}, upload: true},
+		{method: http.MethodGet, path: "/v2/imports", do: a.listImports, query: paged()},
+		{method: http.MethodGet, path: "/v2/imports/{id}", do: a.getImport},
+		{method: http.MethodGet, path: "/v2/imports/{id}/errors.csv", do: a.getImportErrors},
+	})
+	routes = append(routes, a.instructors().routes("/v2/instructors")...)
+	routes = append(routes, a.tags().routes("/v2/tags")...)
+	return append(routes, a.categories().routes("/v2/categories")...)
+}
+
+func (a *API) courseRoutes() []route {
+	const one = "/v2/courses/{id}"
+	return []route{
+		{method: http.MethodGet, path: "/v2/courses", do: a.listCourses, query: paged("state"), anyLocale: true},
+		{method: http.MethodPost, path: "/v2/courses", do: a.postCourse, anyLocale: true},
+		{method: http.MethodGet, path: one, do: a.getCourse, anyLocale: true},
+		{method: http.MethodPut, path: one, do: a.putCourse, anyLocale: true},
+		{method: http.MethodPatch, path: one, do: a.patchCourse, anyLocale: true},
+		{method: http.MethodDelete, path: one, do: a.deleteCourse},
+		{method: http.MethodGet, path: one + "/content", do: a.getContent},
+		{method: http.MethodPut, path: one + "/content", do: a.putContent},
+		{method: http.MethodGet, path: one + "/reviews", do: a.listReviews, query: paged()},
+		{method: http.MethodPatch, path: one + "/reviews/{review}", do: a.patchReview},
+	}
+}
+
+func (a *API) meRoutes() []route {
+	me := func(method, path string, do handler, query ...string) route {
+		return route{method: method, path: "/v2/me" + path, do: signedIn(do), query: query, private: true}
+	}
+	return []route{
+		me(http.MethodGet, "/reviews", a.myReviews, paged()...),
+		me(http.MethodPut, "/reviews/{course}", a.putMyReview),
+		me(http.MethodDelete, "/reviews/{course}", a.deleteMyReview),
+		me(http.MethodGet, "/enrollments", a.myEnrollments, paged()...),
+		me(http.MethodPut, "/enrollments/{course}", a.putMyEnrollment),
+		me(http.MethodDelete, "/enrollments/{course}", a.deleteMyEnrollment),
+		me(http.MethodGet, "/progress", a.myProgress, paged()...),
+		me(http.MethodPut, "/progress/{course}/{lesson}", a.putMyProgress),
+		me(http.MethodGet, "/bookmarks", a.myBookmarks, paged()...),
+		me(http.MethodPut, "/bookmarks/{course}", a.putMyBookmark),
+		me(http.MethodDelete, "/bookmarks/{course}", a.deleteMyBookmark),
+		me(http.MethodGet, "/export", a.exportMe),
+		me(http.MethodDelete, "", a.eraseMe),
+	}
+}
+
+func (a *API) opsRoutes() []route {
+	ops := func(path string, do handler) route {
+		return route{method: http.MethodGet, path: path, do: do, open: true}
+	}
+	return []route{
+		ops("/healthz", a.healthz),
+		ops("/readyz", a.readyz),
+		ops("/metrics", a.serveMetrics()),
+		ops("/openapi.yaml", a.openapi),
+		ops("/docs", a.docs),
+		ops("/docs.css", a.docsCSS),
+		ops("/problems/{code}", a.problemPage),
+	}
+}
+
+// isAPIPath tells paths whose errors are problems from those of the pages.
+func isAPIPath(path string) bool { return path == "/v2" || strings.HasPrefix(path, "/v2/") }
+
+// serve is what happens around every handler.
+func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
+	callOf(r.Context()).route = rt.path
+	if err := a.run(rt, w, r); err != nil {
+		a.answerProblem(w, r, err)
+	}
+}
+
+func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
+	timeout := a.limits.Timeout
+	if rt.upload {
+		timeout = uploadWait
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if !rt.open {
+		if err := a.admit(rt, w, r); err != nil {
+			return err
+		}
+	}
+	if rt.method == http.MethodPost && r.Header.Get(idempotencyHeader) != "" {
+		return a.once(rt, w, r)
+	}
+	return rt.do(w, r)
+}
+
+// admit decides whether a request is let in: who asks, how often, and what for. An excess of requests is said before all else, so that
+// guessing tokens is slow too.
+func (a *API) admit(rt *route, w http.ResponseWriter, r *http.Request) error {
+	c := callOf(r.Context())
+	queryErr := a.parseQuery(r, c, rt)
+	actor, authErr := a.authenticate(r)
+	c.actor = actor
+	if err := a.limit(w, r); err != nil {
+		return err
+	}
+	if authErr != nil {
+		return authErr
+	}
+	if queryErr != nil {
+		return queryErr
+	}
+	h := w.Header()
+	h.Set("Content-Language", string(c.tag))
+	h.Add("Vary", "Accept-Language, Authorization, Cookie")
+	h.Set("Cache-Control", "private, no-cache")
+	if rt.private {
+		h.Set("Cache-Control", "private, no-store")
+	}
+	return a.awaitAfter(r, rt)
+}

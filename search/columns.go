@@ -1,0 +1,246 @@
+package search
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/search/analysis"
+)
+
+// pageRows is how many rows are copied when one changes: few enough to copy in microseconds, many enough that the list of pages
+// of half a million courses is copied in microseconds too.
+const pageRows = 256
+
+// noTime is a time that is not set. It is before all others, so it needs a look of its own where that matters.
+const noTime = math.MinInt64
+
+// ref stands for a value in a dict; 0 is none.
+type ref uint32
+
+// row is what searches know of a course besides its words.
+type row struct {
+	id          catalog.CourseID
+	org         ref
+	state       state
+	level       level
+	language    ref
+	provider    ref
+	category    ref
+	tags        []ref
+	instructors []ref
+	duration    int32 // minutes; 0 unknown
+	free        bool
+	published   int64 // microseconds; noTime
+	opens       int64 // enrollment, microseconds; noTime
+	closes      int64
+	titles      [locales]string // as readers of each locale see it
+	lengths     [langs]float32 // of the text in each language, see textLengths
+
+	// From course_stats, which change without the course.
+	rating      float64 // NaN: none
+	enrollments int32
+}
+
+// locales is how many locales titles are kept in, for sorting and suggestions: those of the pages, and the source.
+const locales = 4
+
+var localeNames = [locales]catalog.Locale{catalog.AnyLocale, catalog.English, catalog.French, catalog.Chinese}
+
+// localeIndex is a locale's place in a row's titles; any that the pages do not speak sees the source.
+func localeIndex(l catalog.Locale) int {
+	for i, name := range localeNames {
+		if name == l {
+			return i
+		}
+	}
+	return 0
+}
+
+// langs is how many languages texts are analysed in.
+const langs = 4
+
+var langIndex = map[analysis.Lang]int{analysis.English: 0, analysis.French: 1, analysis.Chinese: 2, analysis.Other: 3}
+
+// page is a part of the columns. It never changes once it is published; what is derived from it is made at most once.
+type page struct {
+	rows  [pageRows]row
+	texts [locales]atomic.Pointer[pageTexts]
+}
+
+// columns are the rows of all courses and what their references mean, at one moment. They never change.
+type columns struct {
+	pages       []*page
+	n           int // rows, those of deleted courses included
+	tags        []*labelInfo
+	categories  []*categoryInfo
+	instructors []*instructorInfo
+	prior       float64 // the mean rating over the catalog
+}
+
+// labelInfo is a tag.
+type labelInfo struct {
+	label    map[catalog.Locale]string
+	synonyms map[catalog.Locale][]string
+}
+
+// categoryInfo is a category.
+type categoryInfo struct {
+	label  map[catalog.Locale]string
+	parent ref
+}
+
+// instructorInfo is an instructor; exists is false while only stats are known.
+type instructorInfo struct {
+	exists bool
+	name   string
+	rating float64 // NaN: none
+}
+
+func (c *columns) row(i int32) *row { return &c.pages[int(i)/pageRows].rows[int(i)%pageRows] }
+
+// at returns what a reference means, nil when that is unknown.
+func at[T any](list []*T, r ref) *T {
+	if int(r) >= len(list) {
+		return nil
+	}
+	return list[r]
+}
+
+// ancestors yields a category and those above it.
+func (c *columns) ancestors(r ref) func(yield func(ref) bool) {
+	return func(yield func(ref) bool) {
+		for depth := 0; r != 0 && depth < catalog.MaxCategoryDepth; depth++ {
+			if !yield(r) {
+				return
+			}
+			info := at(c.categories, r)
+			if info == nil {
+				return
+			}
+			r = info.parent
+		}
+	}
+}
+
+// instructorRating is the mean of a course's rated instructors, with two decimals as cards show it; NaN when none is rated.
+func (c *columns) instructorRating(r *row) float64 {
+	sum, n := 0.0, 0
+	for _, who := range r.instructors {
+		if info := at(c.instructors, who); info != nil && info.exists && !math.IsNaN(info.rating) {
+			sum += info.rating
+			n++
+		}
+	}
+	if n == 0 {
+		return math.NaN()
+	}
+	return math.Round(sum/float64(n)*100) / 100
+}
+
+// availability mirrors [catalog.AvailabilityAt].
+func (r *row) availability(now int64) int {
+	switch {
+	case r.opens != noTime && now < r.opens:
+		return 1
+	case r.closes != noTime && now >= r.closes:
+		return 2
+	}
+	return 0
+}
+
+// state is a course's state; 0 is a row without a course.
+type state uint8
+
+var stateNames = [...]catalog.State{"", catalog.Draft, catalog.Published, catalog.Archived}
+
+func stateOf(s catalog.State) state {
+	for i, name := range stateNames {
+		if name == s {
+			return state(i) //nolint:gosec // four of them
+		}
+	}
+	return 0
+}
+
+// level is a course's level; 0 is none.
+type level uint8
+
+var levelNames = [...]string{
+	"", string(catalog.LevelAll), string(catalog.LevelBeginner), string(catalog.LevelIntermediate), string(catalog.LevelAdvanced),
+}
+
+func levelOf(l catalog.Level) level {
+	for i, name := range levelNames {
+		if name == string(l) {
+			return level(i) //nolint:gosec // five of them
+		}
+	}
+	return 0
+}
+
+func micros(t *time.Time) int64 {
+	if t == nil {
+		return noTime
+	}
+	return t.UnixMicro()
+}
+
+// dict numbers the values of a column, from 1. It only grows, so that a number means the same in every generation; a value that no
+// course has any more stays until the next start.
+type dict struct {
+	mu    sync.RWMutex
+	refs  map[string]ref
+	names []string
+}
+
+func newDict() *dict { return &dict{refs: map[string]ref{}, names: []string{""}} }
+
+// ref numbers a value; "" is 0.
+func (d *dict) ref(name string) ref {
+	if name == "" {
+		return 0
+	}
+	if r, ok := d.find(name); ok {
+		return r
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r, ok := d.refs[name]; ok {
+		return r
+	}
+	r := ref(len(d.names)) //nolint:gosec // far fewer than 2^32
+	d.refs[name] = r
+	d.names = append(d.names, name)
+	return r
+}
+
+// find returns the number of a value that has one.
+func (d *dict) find(name string) (ref, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	r, ok := d.refs[name]
+	return r, ok
+}
+
+// list returns the values by number. What it holds does not change.
+func (d *dict) list() []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.names
+}
+
+// dicts are the values of all columns.
+type dicts struct {
+	orgs, languages, providers, tags, categories, instructors *dict
+	courses                                                   *dict // course → row + 1
+}
+
+func newDicts() *dicts {
+	return &dicts{
+		orgs: newDict(), languages: newDict(), providers: newDict(), tags: newDict(), categories: newDict(),
+		instructors: newDict(), courses: newDict(),
+	}
+}

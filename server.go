@@ -1,0 +1,408 @@
+// Carrel is a course catalog service: one program, one data folder. This file holds the commands' table and the server: what it is made of,
+// and in which order that starts and stops. The other commands are in commands.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/carrel-lms/carrel/api"
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/identity"
+	"github.com/carrel-lms/carrel/ingest"
+	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/search"
+	"github.com/carrel-lms/carrel/search/analysis"
+	coursesync "github.com/carrel-lms/carrel/sync"
+	"github.com/carrel-lms/carrel/web"
+)
+
+// The exit statuses.
+const (
+	exitDone     = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitRejected = 3 // done, but some rows were rejected
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	p := program{args: os.Args[1:], getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr}
+	status := p.run(ctx)
+	stop()
+	os.Exit(status)
+}
+
+// program is one call of carrel.
+type program struct {
+	args           []string
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
+// errRejected says that an import is done, but some rows were rejected.
+var errRejected = errors.New("some rows were rejected")
+
+const usage = `usage: carrel COMMAND [flags]
+
+  serve              run the server; --demo fills an empty data folder with the sample catalog
+  import FILE…       bring courses in from CSV
+  search QUERY       search the catalog
+  token              make a bearer token or, with --link, a one-time link to sign in from a browser
+  keys               list, rotate or remove the keys that sign tokens
+  locales            check, stats or pseudo: for translators
+  backup FILE        copy the changelog to FILE
+  restore FILE       put a backup in place
+  verify             check the data folder
+  reindex            build the search index again
+  version            say which one this is
+
+carrel COMMAND --help lists a command's flags.
+`
+
+// run runs the command and returns its exit status.
+func (p program) run(ctx context.Context) int {
+	commands := map[string]func(context.Context, []string) error{
+		"serve": p.serve, "import": p.importFiles, "search": p.search, "token": p.token, "keys": p.keys, "locales": p.locales,
+		"backup": p.backup, "restore": p.restore, "verify": p.verify, "reindex": p.reindex, "version": p.version,
+	}
+	if len(p.args) == 0 || p.args[0] == "help" || p.args[0] == "--help" || p.args[0] == "-h" {
+		p.say("%s", usage)
+		if len(p.args) == 0 {
+			return exitUsage
+		}
+		return exitDone
+	}
+	command, ok := commands[p.args[0]]
+	if !ok {
+		p.say("carrel: there is no command %q\n\n%s", p.args[0], usage)
+		return exitUsage
+	}
+	err := command(ctx, p.args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitDone
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, errRejected):
+		return exitRejected
+	}
+	p.say("carrel %s: %s\n", p.args[0], explain(err))
+	return exitFailed
+}
+
+// say writes to stderr: stdout carries results only.
+func (p program) say(format string, args ...any) { _, _ = fmt.Fprintf(p.stderr, format, args...) }
+
+// explain tells an error to the person at the terminal: what is wrong, and what to do.
+func explain(err error) string {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return err.Error()
+	}
+	var b strings.Builder
+	b.WriteString(strings.ReplaceAll(string(f.Code), "-", " "))
+	for _, field := range f.Fields {
+		fmt.Fprintf(&b, "\n  %s: %s", field.Pointer, field.Detail)
+	}
+	if f.Fix != "" {
+		b.WriteString(": " + f.Fix)
+	}
+	if f.Code.Kind() == fault.KindInternal && f.Err != nil {
+		b.WriteString(": " + f.Err.Error())
+	}
+	return b.String()
+}
+
+// The data folder.
+type folder string
+
+func (f folder) log() string     { return filepath.Join(string(f), "carrel.db") } // the changelog: all that matters
+func (f folder) local() string   { return filepath.Join(string(f), "local.db") }  // sessions, idempotency keys
+func (f folder) index() string   { return filepath.Join(string(f), "search") }    // a cache
+func (f folder) imports() string { return filepath.Join(string(f), "imports") }   // uploads and their errors
+func (f folder) secrets() string { return filepath.Join(string(f), "secrets") }   // keys, revoked tokens, the erased
+
+const (
+	// startGrace is how long the ready line waits for the search index: longer, and search answers 503 meanwhile.
+	startGrace = 5 * time.Second
+	// drainTime is how long requests under way may take when the server stops.
+	drainTime = 10 * time.Second
+	// readHeaderTime, readTime and idleTime cut slow and silent clients off; answers are bounded by their handlers.
+	readHeaderTime = 10 * time.Second
+	readTime       = 5 * time.Minute // an import of 256 MB over a slow line
+	idleTime       = 2 * time.Minute
+	maxHeader      = 64 << 10 // bytes of request headers; a query has at most 512 characters, a token 4 kB
+)
+
+// options are the flags of serve.
+type options struct {
+	addr, data, locales, publicURL, cors string
+	demo                                 bool
+	logLevel                             string
+}
+
+func (p program) serve(ctx context.Context, args []string) error {
+	f := newFlags("serve", "[flags]", p.getenv, p.stderr)
+	var o options
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`ADDRESS` to listen on; port 0 picks a free one")
+	f.fromEnv("addr")
+	f.StringVar(&o.data, "data", "./data", "data `FOLDER`")
+	f.fromEnv("data")
+	f.BoolVar(&o.demo, "demo", false, "fill an empty data folder with the sample catalog; on a loopback address, offer to sign in as a sample person")
+	f.fromEnv("demo")
+	f.StringVar(&o.locales, "locales", "", "`FOLDER` with message files that override the built-in texts")
+	f.fromEnv("locales")
+	f.StringVar(&o.publicURL, "public-url", "", "`URL` under which the outside reaches this server; https makes cookies secure")
+	f.fromEnv("public-url")
+	f.StringVar(&o.cors, "cors-origins", "", "`ORIGINS`, separated by commas, whose pages may call the API")
+	f.fromEnv("cors-origins")
+	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
+	f.fromEnv("log-level")
+	rest, err := f.parse(args)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return f.wrong("unexpected argument %q", rest[0])
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return f.wrong("--log-level: %v", err)
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level})))
+	s, err := newServer(o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.run(ctx, p.stdout), s.close())
+}
+
+// server is everything that runs, in the order in which it starts.
+type server struct {
+	opt      options
+	catalog  *catalog.Catalog
+	local    *bolt.DB
+	keys     *identity.Keyring
+	sessions *identity.Sessions
+	texts    *locales.Bundle
+	search   *search.Index
+	indexing coursesync.Progress
+	imports  *ingest.Jobs
+	api      *api.API
+}
+
+// localTimeout is how long local.db may be held by another process: the changelog, opened before it, was free.
+const localTimeout = time.Second
+
+// newServer opens the data folder and builds the parts. Nothing runs yet.
+func newServer(o options) (s *server, err error) {
+	s = &server{opt: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	data := folder(o.data)
+	if s.texts, err = locales.Load(o.locales); err != nil {
+		return s, err
+	}
+	if s.catalog, err = catalog.Open(catalog.Config{Path: data.log(), Secrets: data.secrets()}); err != nil {
+		return s, err
+	}
+	if s.local, err = bolt.Open(data.local(), 0o600, &bolt.Options{Timeout: localTimeout}); err != nil {
+		return s, fmt.Errorf("%s: %w; it holds sessions only: remove it if it is damaged", data.local(), err)
+	}
+	if s.keys, err = identity.OpenKeyring(data.secrets(), nil); err != nil {
+		return s, err
+	}
+	if s.sessions, err = identity.NewSessions(s.local, s.keys, nil); err != nil {
+		return s, err
+	}
+	if s.search, err = search.Open(search.Config{Dir: data.index(), Catalog: s.catalog}); err != nil {
+		return s, err
+	}
+	if s.imports, err = ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: data.imports(), Detect: analysis.Detect}); err != nil {
+		return s, err
+	}
+	return s, s.front()
+}
+
+// front builds what speaks HTTP.
+func (s *server) front() error {
+	pages, err := web.New(web.Config{
+		Catalog: s.catalog, Search: s.search, Sessions: s.sessions, Keys: s.keys, Texts: s.texts, Demo: s.opt.demo, PublicURL: s.opt.publicURL,
+	})
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &gauges{s})
+	var origins []string
+	if s.opt.cors != "" {
+		origins = strings.Split(s.opt.cors, ",")
+	}
+	s.api, err = api.New(api.Config{
+		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports,
+		Web: pages, CORSOrigins: origins, Registry: registry,
+	})
+	return err
+}
+
+// run serves until ctx ends. Start: demo catalog, listener, followers, ready. Stop: readiness off, requests drained, stats flushed, followers parked.
+func (s *server) run(ctx context.Context, stdout io.Writer) error {
+	if s.opt.demo {
+		if err := s.loadDemo(ctx); err != nil {
+			return err
+		}
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.opt.addr)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --addr", err)
+	}
+	web := &http.Server{Handler: s.api, ReadHeaderTimeout: readHeaderTime, ReadTimeout: readTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	g, failed := errgroup.WithContext(work)
+	g.Go(func() error { return ended(s.catalog.Run(failed)) })
+	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.search, &s.indexing)) })
+	g.Go(func() error { return ended(s.imports.Run(failed)) })
+	g.Go(func() error { return ended(s.sessions.Run(failed)) })
+	g.Go(func() error {
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		s.awaitIndex(failed)
+		s.api.SetReady(true)
+		_, err := fmt.Fprintf(stdout, "carrel is ready at http://%s\n", listener.Addr())
+		return err
+	})
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-failed.Done():
+		}
+		s.api.SetReady(false)
+		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		err := web.Shutdown(draining)
+		stopWork()
+		return err
+	})
+	return g.Wait()
+}
+
+// ended makes the end that was asked for no error.
+func ended(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// awaitIndex waits until search is there, but no longer than startGrace.
+func (s *server) awaitIndex(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, startGrace)
+	defer cancel()
+	head, err := s.catalog.Log().Head(ctx)
+	if err == nil {
+		err = s.search.WaitFor(ctx, head)
+	}
+	if err != nil {
+		slog.InfoContext(ctx, "the search index is still being built; search answers 503 until it is there")
+	}
+}
+
+// loadDemo fills an empty catalog.
+func (s *server) loadDemo(ctx context.Context) error {
+	for _, err := range s.catalog.Courses(ctx) {
+		return err // there is one already
+	}
+	report, err := ingest.Run(ctx, s.catalog, ingest.Demo(), ingest.Options{Actor: catalog.System, Detect: analysis.Detect})
+	if err != nil {
+		return err
+	}
+	if n := len(report.Errors); n > 0 {
+		return fmt.Errorf("the sample catalog has %d bad rows, the first: %+v", n, report.Errors[0])
+	}
+	return s.catalog.FlushStats(ctx)
+}
+
+// close closes what was opened, the last first. Parts that are missing were never opened.
+func (s *server) close() error {
+	var errs []error
+	if s.search != nil {
+		errs = append(errs, s.search.Close())
+	}
+	if s.local != nil {
+		errs = append(errs, s.local.Close())
+	}
+	if s.catalog != nil {
+		errs = append(errs, s.catalog.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// gauges tells Prometheus how the parts are.
+type gauges struct{ s *server }
+
+var (
+	descHead   = prometheus.NewDesc("carrel_log_head", "Seq of the last change in the changelog.", nil, nil)
+	descLag    = prometheus.NewDesc("carrel_follower_lag", "How many Seqs a follower trails the changelog: no less than the changes it has not seen.", []string{"follower"}, nil)
+	descResets = prometheus.NewDesc("carrel_follower_resets_total", "How often a follower started over.", []string{"follower"}, nil)
+	descLog    = prometheus.NewDesc("carrel_log_bytes", "Size of the changelog's file.", nil, nil)
+	descIndex  = prometheus.NewDesc("carrel_index_bytes", "Size of the search index on disk.", nil, nil)
+)
+
+// Describe lists the metrics, for Prometheus.
+func (g *gauges) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(g, ch) }
+
+// Collect measures, for Prometheus.
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	state := g.s.indexing.State()
+	head, err := g.s.catalog.Log().Head(context.Background())
+	if err != nil {
+		head = state.Head
+	}
+	ch <- prometheus.MustNewConstMetric(descHead, prometheus.GaugeValue, float64(head))
+	ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue, float64(head-min(head, state.Cursor)), "search")
+	ch <- prometheus.MustNewConstMetric(descResets, prometheus.CounterValue, float64(state.Resets), "search")
+	ch <- prometheus.MustNewConstMetric(descLog, prometheus.GaugeValue, float64(sizeOf(folder(g.s.opt.data).log())))
+	ch <- prometheus.MustNewConstMetric(descIndex, prometheus.GaugeValue, float64(sizeOf(folder(g.s.opt.data).index())))
+}
+
+// sizeOf adds up the files of a folder, or gives the size of a file.
+func sizeOf(path string) int64 {
+	var total int64
+	_ = filepath.WalkDir(path, func(_ string, d os.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // a file that a merge has just removed
+		}
+		if info, err := d.Info(); err == nil && !d.IsDir() {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}

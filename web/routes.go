@@ -1,0 +1,28 @@
+package web
+
+import "net/http"
+
+// routes lists every page and action.
+func (p *pages) routes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []route{
+		{get, "/", p.searchPage},
+		{get, "/courses/{id}", p.coursePage},
+		{get, "/courses/{id}/lessons/{lesson}", p.lessonPage},
+		{post, "/courses/{id}/enroll", p.enroll},
+		{post, "/courses/{id}/withdraw", p.withdraw},
+		{post, "/courses/{id}/bookmark", p.bookmark},
+		{post, "/courses/{id}/review", p.review},
+		{post, "/courses/{id}/lessons/{lesson}/done", p.lessonDone},
+		{get, "/me", p.mePage},
+		{get, "/sign-in", p.signInPage},
+		{post, "/sign-in", p.signIn},
+		{post, "/sign-out", p.signOut},
+		{get, "/covers/{file}", p.cover},
+		{get, "/static/{file}", p.static},
+		{get, "/favicon.ico", p.favicon},
+		{get, "/favicon.svg", p.favicon},
+		{get, "/sitemap.xml", p.serveSitemap},
+		{get, "/robots.txt", p.robots},
+	}
+}
