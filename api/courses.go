@@ -307,14 +307,14 @@ var courseStates = []catalog.State{catalog.Draft, catalog.Published, catalog.Arc
 // statesParam reads the parameter state: one of them, several separated by commas, or "*". Other states than published are for editors and
 // translators; to anyone else they would be empty, and saying so is kinder.
 func statesParam(actor catalog.Actor, text string) ([]catalog.State, error) {
-	states := []catalog.State{catalog.Published}
-	switch text {
-	case "":
-	case "*":
-		states = courseStates
-	default:
-		states = nil
-		for name := range strings.SplitSeq(text, ",") {
+	if text == "" {
+		return []catalog.State{catalog.Published}, nil
+	}
+	var states []catalog.State
+	for name := range strings.SplitSeq(text, ",") {
+		if name == "*" {
+			states = append(states, courseStates...)
+		} else {
 			states = append(states, catalog.State(name))
 		}
 	}

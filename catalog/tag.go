@@ -115,7 +115,7 @@ func (tx *Tx) findLabelled(op, pointer string, kind coursesync.Kind, org OrgID, 
 
 // byLabel returns the first id, in order, that has a label in an organization.
 func (tx *Tx) byLabel(kind coursesync.Kind, org OrgID, slug string) (string, bool) {
-	if id, ok := tx.overlay.labels[labelKey{kind, org, slug}]; ok && tx.exists(kind, id) {
+	if id, ok := tx.overlay.labels[labelKey{kind, org, slug}]; ok && tx.isLabelled(kind, id, slug) {
 		return id, true
 	}
 	prefix := joinKey(string(kind), string(org), slug, "")
@@ -126,4 +126,18 @@ func (tx *Tx) byLabel(kind coursesync.Kind, org OrgID, slug string) (string, boo
 		}
 	}
 	return "", false
+}
+
+// isLabelled reports whether a thing still has a label: the write that gave it may have been taken back, or followed by another one.
+func (tx *Tx) isLabelled(kind coursesync.Kind, id, slug string) bool {
+	l, ok, err := load[labelled](&tx.View, kind, id)
+	if err != nil || !ok {
+		return false
+	}
+	for s := range l.Value.slugs() {
+		if s == slug {
+			return true
+		}
+	}
+	return false
 }

@@ -219,6 +219,7 @@ func (tx *Tx) erase(kind coursesync.Kind, key string, channel, erases coursesync
 
 // add records a write; a second one of the same entity replaces the first, and keeps its guard and its mark of access.
 func (s *txState) add(ch coursesync.Change) {
+	s.note(ch.Kind, ch.Key)
 	m := s.writes[ch.Kind]
 	if m == nil {
 		m = map[string]*write{}

@@ -1,16 +1,58 @@
+// Package search finds courses: by words in English, French and Chinese, by filters with exact facet counts, and by what somebody
+// begins to type.
+//
+// # What it holds
+//
+// An [Index] is a follower of the changelog. On disk it is one bleve (scorch) index that maps terms to courses, with the cursor committed in
+// the same batch; it stores no text. In memory, beside it, are columns: one row for each course with all that is filtered, counted and
+// sorted by. Columns are made from the catalog when the index is opened. A rating changes a column only; a changed label or name
+// indexes the courses anew that bear it.
+//
+// The folder is a cache. A torn, foreign or missing index is set aside and built again from the log; meanwhile searches answer
+// fault.NotReady. Nothing in it needs a backup, and all of it can be deleted while the program is stopped.
+//
+// # How it searches
+//
+// A search sees one generation: a snapshot of the index with the columns that belong to it. The words of the query are looked up
+// one after another and scored into arrays by row (match.go); then one pass over the rows found applies the filters, counts the facets and
+// keeps the best (collect.go). A row that fails exactly one filter still counts in that filter's facet, which makes the counts disjunctive.
+// What the caller may not see is dropped before anything is counted. Without words the columns alone answer.
 package search
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
-var availabilityNames = [...]string{string(catalog.EnrollOpen), string(catalog.EnrollUpcoming), string(catalog.EnrollClosed)}
+// How searches share the machine.
+const (
+	// searchesPerCPU run at once: they compute and wait for nothing, so more would only make all of them slower.
+	searchesPerCPU = 2
+	// maxWaiting searches wait for their turn; who comes later does better to come back.
+	maxWaiting = 256
+	// maxWait is how long one waits for its turn: longer, and the caller has typed on.
+	maxWait = time.Second
+	// maxDuration ends a search that is too much work. It is far above what any sensible one takes.
+	maxDuration = 5 * time.Second
+	// retryAfter is what a caller is told who was refused, in seconds.
+	retryAfter = 1
+	// retryBuild is what a caller is told while the index is built, in seconds.
+	retryBuild = 5
+)
 
 // Config says where an index lives.
 type Config struct {
@@ -21,36 +63,180 @@ type Config struct {
 }
 
 // Index is the open search index. Its methods are safe for concurrent use.
-type Index struct{ cfg Config }
+type Index struct {
+	cfg   Config
+	slots *semaphore.Weighted // of searches that run
+	queue atomic.Int32        // searches that run or wait
+	pool  sync.Pool           // *scratch
 
-// Open opens or makes an index.
-func Open(cfg Config) (*Index, error) { return &Index{cfg: cfg}, nil }
+	apply       sync.Mutex // held by whoever writes
+	store       *store
+	dicts       *dicts
+	replayUntil coursesync.Seq // up to there the columns may be ahead of the index
 
-// Close closes the files; it is idempotent.
-func (x *Index) Close() error { return nil }
+	mu      sync.RWMutex // guards what follows
+	gen     *generation
+	moved   chan struct{} // closed when gen is replaced
+	readyAt coursesync.Seq
+	closed  bool
+}
+
+// Open opens or makes an index. One that cannot be used is set aside, with a line in the log, and is built again by following.
+// Errors: fault.Locked when another process holds it; others when the folder cannot be written.
+func Open(cfg Config) (*Index, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	x := &Index{cfg: cfg, slots: semaphore.NewWeighted(int64(searchesPerCPU * runtime.GOMAXPROCS(0))), moved: make(chan struct{})}
+	s, err := openStore(cfg.Dir)
+	if fault.Is(err, fault.Locked) {
+		return nil, err
+	}
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) || exists(filepath.Join(cfg.Dir, indexFolder)) {
+			cfg.Logger.Warn("search: the index cannot be used and is built again", slog.Any("error", err))
+		}
+		if s, err = replaceStore(cfg.Dir); err != nil {
+			return nil, fault.Wrap("search.Open", fault.Internal, err)
+		}
+	}
+	if err := x.begin(context.Background(), s); err != nil {
+		return nil, errors.Join(err, s.bleve.Close())
+	}
+	return x, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// replaceStore sets an index aside and makes an empty one.
+func replaceStore(dir string) (*store, error) {
+	if err := setAside(dir); err != nil {
+		return nil, err
+	}
+	return createStore(dir)
+}
+
+// begin starts to serve a store: with columns from the catalog when it holds something of this log.
+func (x *Index) begin(ctx context.Context, s *store) error {
+	log := x.cfg.Catalog.Log()
+	head, err := log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	x.store, x.dicts, x.replayUntil = s, newDicts(), 0
+	readyAt := head
+	cols := &columns{}
+	if s.cursor.Log == log.ID() && s.cursor.Seq <= head {
+		if cols, err = loadColumns(ctx, x.cfg.Catalog, x.dicts); err != nil {
+			return err
+		}
+		if x.replayUntil, err = log.Head(ctx); err != nil {
+			return err
+		}
+		readyAt = s.cursor.Seq
+	}
+	reader, err := s.newReader(x.dicts)
+	if err != nil {
+		return err
+	}
+	x.publish(&generation{reader: reader, cols: cols, cursor: s.cursor}, &readyAt)
+	return nil
+}
+
+// Close closes the files; it is idempotent. Searches under way finish.
+func (x *Index) Close() error {
+	x.apply.Lock()
+	defer x.apply.Unlock()
+	x.mu.Lock()
+	if x.closed {
+		x.mu.Unlock()
+		return nil
+	}
+	x.closed = true
+	gen := x.gen
+	x.gen = nil
+	close(x.moved)
+	x.mu.Unlock()
+	gen.reader.release()
+	return x.store.bleve.Close()
+}
 
 // Name implements coursesync.Follower.
 func (x *Index) Name() string { return "search" }
 
 // Cursor implements coursesync.Follower.
-func (x *Index) Cursor(context.Context) (coursesync.Cursor, error) { return coursesync.Cursor{}, nil }
+func (x *Index) Cursor(context.Context) (coursesync.Cursor, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.closed {
+		return coursesync.Cursor{}, errClosed()
+	}
+	return x.gen.cursor, nil
+}
 
-// Apply implements coursesync.Follower.
-func (x *Index) Apply(context.Context, []coursesync.Change, coursesync.Cursor) error { return nil }
+// Reset implements coursesync.Follower: it forgets everything. Searches answer fault.NotReady until all is there again.
+func (x *Index) Reset(ctx context.Context) error {
+	x.apply.Lock()
+	defer x.apply.Unlock()
+	if x.isClosed() {
+		return errClosed()
+	}
+	if err := x.store.bleve.Close(); err != nil {
+		x.cfg.Logger.WarnContext(ctx, "search: closing the index to build it again", slog.Any("error", err))
+	}
+	s, err := replaceStore(x.cfg.Dir)
+	if err != nil {
+		return fault.Wrap("search.Reset", fault.Internal, err)
+	}
+	return x.begin(ctx, s)
+}
 
-// Reset implements coursesync.Follower.
-func (x *Index) Reset(context.Context) error { return nil }
+func (x *Index) isClosed() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.closed
+}
 
-// Ready returns fault.NotReady while the first build is under way.
-func (x *Index) Ready() error { return fault.New("search", fault.NotReady) }
+func errClosed() error { return fault.New("search", fault.NotReady, "retry_after", retryBuild) }
+
+// Ready returns nil when searches are answered; fault.NotReady, with "retry_after", while the first build is under way.
+func (x *Index) Ready() error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.ready()
+}
+
+// ready is Ready under mu.
+func (x *Index) ready() error {
+	if x.closed || x.gen.cursor.Seq < x.readyAt {
+		return fault.New("search", fault.NotReady, "retry_after", retryBuild)
+	}
+	return nil
+}
 
 // WaitFor returns when the index has read up to seq; fault.StaleRead when ctx ends first.
-func (x *Index) WaitFor(context.Context, coursesync.Seq) error { return nil }
-
-// Search answers a request.
-func (x *Index) Search(context.Context, Request) (*Response, error) { return nil, x.Ready() }
-
-// Suggest completes a prefix.
-func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog.Locale, prefix string, limit int) ([]Suggestion, error) {
-	return nil, x.Ready()
+func (x *Index) WaitFor(ctx context.Context, seq coursesync.Seq) error {
+	for {
+		x.mu.RLock()
+		closed, moved := x.closed, x.moved
+		reached := !closed && x.gen.cursor.Seq >= seq
+		x.mu.RUnlock()
+		switch {
+		case closed:
+			return errClosed()
+		case reached:
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fault.Wrap("search.WaitFor", fault.StaleRead, ctx.Err(), "retry_after", retryAfter)
+		}
+	}
 }

@@ -2,7 +2,9 @@ package sync
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -10,294 +12,296 @@ import (
 	"github.com/carrel-lms/carrel/fault"
 )
 
-const (
-	// maxQueue is how many appends wait for the committer before the next caller blocks: more would only make the wait longer.
-	maxQueue = 1_024
-	// maxGroupChanges ends a group: a transaction of so many changes takes about 100 ms, and all of its callers wait for it.
-	maxGroupChanges = 20_000
-)
-
-// request is one Append on its way through the committer.
+// request is a batch that waits to be appended.
 type request struct {
-	ctx     context.Context //nolint:containedctx // a request that was given up while it waited is not carried out
-	batch   []Change
-	seq     Seq
-	err     error
-	settled chan struct{}
+	batch []Change
+	bytes int           // of bodies
+	done  chan struct{} // closed when seq and err are final
+	seq   Seq
+	err   error
 }
 
-// Append commits a batch: see [Log]. Callers that come at the same time share one transaction and one fsync.
-//
-// Once the committer has taken a request, its outcome is awaited even when ctx ends: the caller learns what happened.
+// Append implements [Log]. Callers that come while another commits wait, and then share one commit: whoever gets the turn takes all
+// that wait. So the fsync is shared without anybody waiting for company.
 func (b *Bolt) Append(ctx context.Context, batch ...Change) (Seq, error) {
-	if err := validate(batch); err != nil {
+	r, err := newRequest(batch)
+	if err != nil {
 		return 0, err
 	}
-	r := &request{ctx: ctx, batch: batch, settled: make(chan struct{})}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := b.enqueue(r); err != nil {
+		return 0, err
+	}
 	select {
-	case <-b.closing:
-		return 0, errClosed
+	case b.turn <- struct{}{}:
+		b.lead(r)
+	case <-r.done:
 	case <-ctx.Done():
-		return 0, ctx.Err()
-	case b.queue <- r:
+		if b.withdraw(r) {
+			return 0, ctx.Err()
+		}
+		<-r.done // its commit has begun
 	}
+	return r.seq, r.err
+}
+
+func newRequest(batch []Change) (*request, error) {
+	batch, err := normalize("sync.Append", batch)
+	if err != nil {
+		return nil, err
+	}
+	r := &request{batch: batch, done: make(chan struct{})}
+	for _, c := range batch {
+		r.bytes += len(c.Body)
+	}
+	return r, nil
+}
+
+func (b *Bolt) enqueue(r *request) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.life.over() {
+		return closedError("sync.Append")
+	}
+	if len(b.queue) >= maxQueue {
+		return fault.New("sync.Append", fault.Overloaded, "retry_after", 1)
+	}
+	b.queue = append(b.queue, r)
+	return nil
+}
+
+// withdraw takes a request out of the queue, and reports whether it was still there.
+func (b *Bolt) withdraw(r *request) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.queue, r)
+	if i < 0 {
+		return false
+	}
+	b.queue = slices.Delete(b.queue, i, i+1)
+	return true
+}
+
+// lead commits groups until r is done, and passes the turn on. The others' requests that are left are led by one of them.
+func (b *Bolt) lead(r *request) {
+	defer func() { <-b.turn }()
+	for !r.settled() {
+		b.commitGroup(b.takeGroup())
+	}
+}
+
+func (r *request) settled() bool {
 	select {
-	case <-r.settled:
-		return r.seq, r.err
-	case <-b.done: // closed between the two
-		select {
-		case <-r.settled:
-			return r.seq, r.err
-		default:
-			return 0, errClosed
-		}
+	case <-r.done:
+		return true
+	default:
+		return false
 	}
 }
 
-// commitLoop takes what waits, as one group, until the log closes.
-func (b *Bolt) commitLoop() {
-	defer close(b.done)
-	for {
-		select {
-		case r := <-b.queue:
-			b.commit(b.group(r))
-		case <-b.closing:
-			for {
-				select {
-				case r := <-b.queue:
-					b.commit(b.group(r))
-				default:
-					return
-				}
-			}
+// takeGroup takes as many of those who wait as may share a commit: at least one, if there is one.
+func (b *Bolt) takeGroup() []*request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, changes, bytes := 0, 0, 0
+	for _, r := range b.queue {
+		changes += len(r.batch)
+		bytes += r.bytes
+		if n > 0 && (changes > maxGroup || bytes > maxGroupBytes) {
+			break
 		}
+		n++
 	}
-}
-
-// group adds to a request all that wait behind it.
-func (b *Bolt) group(first *request) []*request {
-	group := []*request{first}
-	changes := len(first.batch)
-	for changes < maxGroupChanges {
-		select {
-		case r := <-b.queue:
-			group = append(group, r)
-			changes += len(r.batch)
-		default:
-			return group
-		}
-	}
+	group := slices.Clone(b.queue[:n])
+	b.queue = slices.Delete(b.queue, 0, n)
 	return group
 }
 
-// commit carries out a group in one transaction. When the transaction fails, each request is tried alone, so that the one that broke it gets
-// the error and the others go through.
-func (b *Bolt) commit(group []*request) {
-	err := b.transact(group)
-	if err != nil && len(group) > 1 && !fault.Is(err, fault.DiskFull) {
+// commitGroup appends requests in one transaction. When that fails, for whatever reason, each is tried alone, so that only those
+// to blame get the error.
+func (b *Bolt) commitGroup(group []*request) {
+	defer func() {
 		for _, r := range group {
-			r.seq, r.err = 0, nil
-			if err := b.transact([]*request{r}); err != nil {
-				r.err = err
-			}
-			close(r.settled)
+			close(r.done)
 		}
+	}()
+	err := b.commit(group)
+	if err == nil {
+		return
+	}
+	if len(group) == 1 {
+		group[0].seq, group[0].err = 0, err
 		return
 	}
 	for _, r := range group {
-		if err != nil {
+		if err := b.commit([]*request{r}); err != nil {
 			r.seq, r.err = 0, err
 		}
-		close(r.settled)
 	}
 }
 
-// transact runs a group's transaction. Requests whose conditions do not hold get their own error and write nothing.
-func (b *Bolt) transact(group []*request) error {
-	var head Seq
-	err := b.db.Update(func(tx *bolt.Tx) error {
-		w := newWriter(tx, b.cfg)
+// commit appends requests in one transaction. A request that does not hold gets its error and leaves no trace; an error that is
+// returned means that nothing of any of them was done.
+func (b *Bolt) commit(group []*request) error {
+	return fail("sync.Append", b.transact(func(t *tables) error {
 		for _, r := range group {
-			r.seq, r.err = 0, r.ctx.Err()
-			if r.err == nil {
-				r.err = w.check(r.batch)
-			}
-			if r.err != nil {
-				continue
-			}
-			if err := w.write(r.batch); err != nil {
+			r.seq, r.err = 0, nil
+			if err := b.perform(t, r); err != nil {
 				return err
 			}
-			r.seq = w.head
 		}
-		head = w.head
-		if w.head == w.start {
-			return errNothing
-		}
-		return w.finish()
-	})
-	if errors.Is(err, errNothing) {
 		return nil
+	}))
+}
+
+// transact runs fn in a write transaction, and tells the waiting of the new head once it is on disk. The caller has the turn.
+func (b *Bolt) transact(fn func(t *tables) error) error {
+	if b.broken != nil {
+		return b.broken
 	}
+	tx, err := b.db.Begin(true)
 	if err != nil {
-		return commitError("sync.Append", err)
+		return err
 	}
-	b.head.set(head) // memory follows disk
+	defer tx.Rollback() // does nothing after the commit
+	t := openTables(tx)
+	if err := fn(t); err != nil {
+		return err
+	}
+	if !t.dirty {
+		return nil // nothing to make durable: what was read is
+	}
+	if err := b.disown(t); err != nil {
+		return err
+	}
+	head, id := t.head(), tx.ID()
+	if err := tx.Commit(); err != nil {
+		b.checkFailed(id, err)
+		return err
+	}
+	b.orphan = false
+	if head != Seq(b.head.Swap(uint64(head))) {
+		b.news.wake()
+	}
 	return nil
 }
 
-// errNothing rolls a transaction back that has nothing to write: asserts cost no fsync.
-var errNothing = errors.New("nothing to write")
-
-// writer writes batches within one transaction.
-type writer struct {
-	tx                                *bolt.Tx
-	log, entity, channel, tomb, floor *bolt.Bucket
-	zero                              FollowerZero
-	start, head                       Seq
-	now                               time.Time
-}
-
-func newWriter(tx *bolt.Tx, cfg BoltConfig) *writer {
-	w := &writer{
-		tx: tx, log: tx.Bucket(bucketLog), entity: tx.Bucket(bucketEntity), channel: tx.Bucket(bucketChannel), tomb: tx.Bucket(bucketTomb),
-		floor: tx.Bucket(bucketFloor), zero: cfg.Zero, now: cfg.Now().UTC().Truncate(time.Millisecond),
+// checkFailed finds out whether a failed commit is there nevertheless: its last step writes the page that makes it valid and then asks the
+// disk to keep it; when only that second part failed, readers see what might be gone after a crash. Then no write can be
+// promised any more, until the file is opened again.
+func (b *Bolt) checkFailed(id int, cause error) {
+	visible := true
+	if err := b.db.View(func(tx *bolt.Tx) error {
+		visible = tx.ID() >= id
+		return nil
+	}); err != nil || visible {
+		b.broken = fault.Wrap("sync.Append", fault.NotReady, cause).
+			WithFix("the disk did not confirm a write: check it, then start Carrel again; until then nothing is written")
 	}
-	w.head = keySeq(tx.Bucket(bucketMeta).Get(metaHead))
-	w.start = w.head
-	return w
 }
 
-func (w *writer) finish() error { return w.tx.Bucket(bucketMeta).Put(metaHead, seqKey(w.head)) }
-
-// last returns an entity's last change. Its Body is a part of the file: bbolt keeps the page until the transaction ends.
-func (w *writer) last(kind Kind, key string) (Change, bool, error) {
-	at := w.entity.Get(entityKey(kind, key))
-	if at == nil {
-		return Change{}, false, nil
-	}
-	c, err := decodeChange(keySeq(at), w.log.Get(at))
-	return c, err == nil, err
-}
-
-// check looks at all conditions of a batch before anything of it is written.
-func (w *writer) check(batch []Change) error {
-	for i := range batch {
-		c := &batch[i]
-		prev, ok, err := w.last(c.Kind, c.Key)
+// perform appends one request within a transaction. Everything is checked before the first write, so that one who fails leaves nothing.
+func (b *Bolt) perform(t *tables, r *request) error {
+	for _, c := range r.batch {
+		last, exists, err := t.last(c.Kind, c.Key)
 		if err != nil {
 			return err
 		}
-		if !holds(c.IfSeq, prev, ok) {
-			return lostUpdate(*c)
-		}
-		if ok && c.Op != OpAssert && prev.Channel != c.Channel {
-			return wrongChannel(*c, prev)
+		if r.err = conflict("sync.Append", c, last, exists); r.err != nil {
+			return nil
 		}
 	}
+	applied, err := applyAll(t, r.batch, logTime(b.cfg.Now))
+	if err != nil {
+		return err
+	}
+	if len(applied) > 0 {
+		if err := b.applyZero(t, applied); err != nil {
+			return err
+		}
+	}
+	r.seq = t.head()
 	return nil
 }
 
-func (w *writer) write(batch []Change) error {
+// logTime is the time as the log keeps it.
+func logTime(clock func() time.Time) time.Time { return clock().UTC().Truncate(time.Millisecond) }
+
+// applyAll writes a batch that was checked, and returns what changed, with what was there before. Those bodies are valid until the transaction ends.
+func applyAll(t *tables, batch []Change, at time.Time) ([]Applied, error) {
 	applied := make([]Applied, 0, len(batch))
-	for i := range batch {
-		c := batch[i]
+	for _, c := range batch {
 		if c.Op == OpAssert {
 			continue
 		}
-		prev, ok, err := w.last(c.Kind, c.Key)
+		seq, err := t.next()
 		if err != nil {
-			return err
-		}
-		if c.Op == OpDelete && (!ok || prev.Op == OpDelete) {
-			continue
+			return nil, err
 		}
 		if c.Op == OpErase {
-			dropped, err := w.drop(c.Erases)
+			dropped, err := erase(t, c.Erases, seq)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			applied = append(applied, dropped...)
 		}
-		var before *Change
-		if ok {
-			prev.Body = clone(prev.Body) // its record is about to be deleted
-			before = &prev
-		}
-		if err := w.put(&c, before); err != nil {
-			return err
-		}
-		applied = append(applied, Applied{c, before})
-	}
-	if w.zero == nil || len(applied) == 0 {
-		return nil
-	}
-	return w.zero.ApplyIn(w.tx, applied)
-}
-
-// put gives a change its numbers and writes it in place of the entity's last one.
-func (w *writer) put(c *Change, prev *Change) error {
-	w.head++
-	c.Seq, c.IfSeq, c.At = w.head, 0, w.now
-	c.Created, c.Since = c.Seq, c.Seq
-	if prev != nil {
-		c.Created = prev.Created
-		if !c.Access {
-			c.Since = prev.Since
-		}
-		if err := w.forget(prev); err != nil {
-			return err
-		}
-	}
-	c.Access = false
-	if c.Op == OpDelete {
-		c.Body = nil
-		if err := w.tomb.Put(seqKey(c.Seq), []byte{}); err != nil {
-			return err
-		}
-	}
-	at := seqKey(c.Seq)
-	if err := w.log.Put(at, encodeChange(c)); err != nil {
-		return err
-	}
-	if err := w.channel.Put(channelKey(c.Channel, c.Seq), []byte{}); err != nil {
-		return err
-	}
-	return w.entity.Put(entityKey(c.Kind, c.Key), at)
-}
-
-// forget removes the record of a change that another one replaces.
-func (w *writer) forget(prev *Change) error {
-	at := seqKey(prev.Seq)
-	if prev.Op == OpDelete {
-		if err := w.tomb.Delete(at); err != nil {
-			return err
-		}
-	}
-	return errors.Join(w.log.Delete(at), w.channel.Delete(channelKey(prev.Channel, prev.Seq)))
-}
-
-// drop removes every entity of a channel, tombstones included, as if none had been.
-func (w *writer) drop(ch Channel) ([]Applied, error) {
-	var seqs []Seq
-	prefix := append([]byte(ch), 0)
-	c := w.channel.Cursor()
-	for k, _ := c.Seek(prefix); k != nil && len(k) == len(prefix)+8 && string(k[:len(prefix)]) == string(prefix); k, _ = c.Next() {
-		seqs = append(seqs, keySeq(k[len(prefix):]))
-	}
-	dropped := make([]Applied, 0, len(seqs))
-	for _, s := range seqs {
-		prev, err := decodeChange(s, w.log.Get(seqKey(s)))
+		last, exists, err := t.last(c.Kind, c.Key)
 		if err != nil {
 			return nil, err
 		}
-		prev.Body = clone(prev.Body)
-		if err := errors.Join(w.forget(&prev), w.entity.Delete(entityKey(prev.Kind, prev.Key))); err != nil {
+		if c.Op == OpDelete && (!exists || last.Op == OpDelete) {
+			continue
+		}
+		settle(&c, seq, last, exists)
+		c.At = at
+		if err := t.put(&c, last, exists); err != nil {
 			return nil, err
 		}
-		gone := prev
-		gone.Op, gone.Body = OpDelete, nil
-		dropped = append(dropped, Applied{gone, &prev})
+		a := Applied{Change: c}
+		if exists {
+			a.Prev = &last
+		}
+		applied = append(applied, a)
+	}
+	return applied, nil
+}
+
+// erase drops every entity of a channel. The floors rise to the erasure itself, so that a cursor from before it is not taken for one
+// of a channel that begins anew under the same name. It returns the live ones: of a tombstone, nothing is left to be dropped.
+func erase(t *tables, channel Channel, seq Seq) ([]Applied, error) {
+	var dropped []Applied
+	for _, s := range slices.Collect(t.inChannel(channel, 0)) {
+		c, err := t.at(s)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.drop(c); err != nil {
+			return nil, err
+		}
+		if err := t.raise(channel, c.Kind, seq); err != nil {
+			return nil, err
+		}
+		if c.Op == OpDelete {
+			continue
+		}
+		gone := c
+		gone.Op, gone.Body, gone.Erases = OpDelete, nil, ""
+		dropped = append(dropped, Applied{Change: gone, Prev: &c})
 	}
 	return dropped, nil
+}
+
+// applyZero lets follower zero derive. A panic of its is an error like any other: those who share the commit must not hang.
+func (b *Bolt) applyZero(t *tables, applied []Applied) (err error) {
+	if b.cfg.Zero == nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("follower %s panicked: %v\n%s", b.cfg.Zero.Name(), p, debug.Stack())
+		}
+	}()
+	return b.cfg.Zero.ApplyIn(t.tx, applied)
 }

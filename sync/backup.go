@@ -3,60 +3,61 @@ package sync
 import (
 	"context"
 	"io"
-
-	bolt "go.etcd.io/bbolt"
 )
 
-// The entity that a restore appends, so that the log's head is past every Seq that the lost one may have issued.
+// KindRestore is the kind of the one entry that a restore appends.
+const KindRestore Kind = "restore"
+
 const (
-	KindRestore    Kind    = "restore"
-	restoreKey             = "last"
+	restoreKey             = "restore"
 	restoreChannel Channel = "staff"
 )
 
-// Backup writes a consistent copy of the file while the log goes on. Its read transaction stays open for as long as w takes: give it a
-// file, not a slow connection, or the file grows meanwhile.
+// Backup writes a consistent copy of the file, while others read and write. Space that is freed meanwhile is not used again
+// before it ends, so that the file grows.
 func (b *Bolt) Backup(ctx context.Context, w io.Writer) error {
-	return b.db.View(func(tx *bolt.Tx) error {
-		_, err := tx.WriteTo(&contextWriter{ctx, w})
+	return b.view(ctx, "sync.Backup", func(t *tables) error {
+		_, err := t.tx.WriteTo(&ctxWriter{ctx: ctx, w: w})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return err
 	})
 }
 
-// contextWriter stops a copy when its context ends.
-type contextWriter struct {
-	ctx context.Context //nolint:containedctx // io.Writer has no place for it
+// ctxWriter stops writing when its context ends.
+type ctxWriter struct {
+	ctx context.Context
 	w   io.Writer
 }
 
-func (c *contextWriter) Write(p []byte) (int, error) {
+// Write implements [io.Writer].
+func (c *ctxWriter) Write(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}
 	return c.w.Write(p)
 }
 
-// Renew makes a restored log refuse every older cursor: Seqs go on at the present time (or after the head, if that is later), every floor is
-// raised to that Seq, and one entry is appended at it.
-func (b *Bolt) Renew(context.Context) error {
-	var head Seq
-	err := b.db.Update(func(tx *bolt.Tx) error {
-		w := newWriter(tx, b.cfg)
-		now := Seq(w.now.Unix()) << seqShift //nolint:gosec // a clock after 1970
-		w.head = max(w.head, now-1)
-		batch := []Change{{Channel: restoreChannel, Kind: KindRestore, Key: restoreKey, Op: OpUpsert, Body: []byte("{}")}}
-		if err := w.write(batch); err != nil {
+// Renew makes a restored log refuse every older cursor: the original may have gone on after the backup, and its numbers must not be
+// issued again for something else. Seq goes on at the number of this moment, all floors are raised to it, and one entry is appended at it.
+func (b *Bolt) Renew(ctx context.Context) error {
+	return b.write(ctx, "sync.Renew", func(t *tables) error {
+		seq := max(t.head()+1, firstSeq(b.cfg.Now()))
+		if err := t.log.SetSequence(uint64(seq - 1)); err != nil {
 			return err
 		}
-		head = w.head
-		if err := w.floor.Put(floorOfEverything, seqKey(head)); err != nil {
+		if err := t.raiseMeta(metaFloor, seq); err != nil {
 			return err
 		}
-		return w.finish()
+		applied, err := applyAll(t, []Change{renewal()}, logTime(b.cfg.Now))
+		if err != nil {
+			return err
+		}
+		return b.applyZero(t, applied)
 	})
-	if err != nil {
-		return commitError("sync.Renew", err)
-	}
-	b.head.set(head)
-	return nil
+}
+
+func renewal() Change {
+	return Change{Kind: KindRestore, Key: restoreKey, Channel: restoreChannel, Op: OpUpsert, Body: []byte(`{}`)}
 }

@@ -2,55 +2,38 @@ package sync
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"iter"
+	"io"
 	"log/slog"
-	"math/bits"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
+	"runtime/debug"
+	"strconv"
 	stdsync "sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/carrel-lms/carrel/fault"
 )
 
+// LockTimeout is how long [OpenBolt] waits for another process, if its caller does not say: long enough for one that is just
+// ending, short enough that a person is told at once.
+const LockTimeout = time.Second
+
+// mapSize is how much address space the file is given: when a file outgrows its mapping, bbolt must wait for every reader before it
+// maps again, and all new readers wait for that. 64 GiB is more than a log of this design grows to, and costs nothing where addresses
+// have 47 bits; only pages that are read take memory.
+const mapSize int64 = 64 << 30
+
+// The log is its owner's alone: it holds what learners did.
 const (
-	// FormatVersion is the version of the file that this program writes.
-	FormatVersion = 1
-	// LockTimeout is how long OpenBolt waits for another process to let go of the file.
-	LockTimeout = time.Second
-	// mmapSize of address space is mapped at once where that is free: a remap while a read transaction is open blocks the writer.
-	mmapSize = 64 << 30
-	// allocSize is by how much the file grows.
-	allocSize = 16 << 20
-	// seqShift makes the first Seq of unix seconds: a million changes a second would have to be sustained for two logs to meet.
-	seqShift = 20
-)
-
-// The buckets.
-var (
-	bucketMeta    = []byte("meta")    // see the keys below
-	bucketLog     = []byte("log")     // Seq → record: the last change of each entity
-	bucketEntity  = []byte("entity")  // kind 0 key → Seq
-	bucketChannel = []byte("channel") // channel 0 Seq → nothing
-	bucketTomb    = []byte("tomb")    // Seq → nothing: the tombstones, oldest first
-	bucketFloor   = []byte("floor")   // channel 0 kind → Seq; a zero byte alone → the floor of everything
-
-	metaFormat = []byte("format")
-	metaID     = []byte("id")
-	metaHead   = []byte("head")
-	metaZero   = []byte("zero/") // followed by the name of follower zero → its schema
+	fileMode   = 0o600
+	folderMode = 0o700
 )
 
 // BoltConfig says where a log lives and who follows it inline.
@@ -58,276 +41,173 @@ type BoltConfig struct {
 	Path        string
 	Zero        FollowerZero     // may be nil
 	Now         func() time.Time // time.Now when nil
-	Logger      *slog.Logger     // slog.Default when nil
+	Logger      *slog.Logger     // slog.Default() when nil
 	LockTimeout time.Duration    // how long OpenBolt waits for another process; 0 = LockTimeout
 }
 
-// FollowerZero derives tables in the log's own transaction, so that they are never behind it.
-type FollowerZero interface {
-	// Name prefixes the names of its buckets: "name/…".
-	Name() string
-	// Schema is the version of its tables; when it differs from the one on disk, the tables are dropped and built again from the log.
-	Schema() int
-	// ApplyIn derives from changes, in order. An error fails the Append that brought them.
-	ApplyIn(tx *bolt.Tx, changes []Applied) error
-}
-
-// Applied is a change with the entity's change before it (nil when there was none, not even a tombstone). Bodies are valid
-// during the call only. For OpErase, the entities dropped come first, each as an OpDelete with its Prev and its old Seq.
-type Applied struct {
-	Change
-	Prev *Change
-}
-
-// Bolt is a Log in one bbolt file. It is safe for concurrent use by one process; a second one is refused.
+// Bolt is a [Log] in one bbolt file. Its methods are safe for concurrent use.
 type Bolt struct {
 	cfg  BoltConfig
 	db   *bolt.DB
 	id   LogID
-	head watched // moves after the commit has returned
+	head atomic.Uint64 // of what is committed
+	news broadcast     // after head has moved
+	life life
 
-	queue    chan *request
-	closing  chan struct{}
-	done     chan struct{}
-	closeOne stdsync.Once
-	closeErr error
+	turn   chan struct{} // holds one token while somebody writes
+	mu     stdsync.Mutex // guards queue
+	queue  []*request
+	broken error // set when the disk may hold what we told was not written; guarded by turn
+	orphan bool  // the file has tables of a follower that is not with us; guarded by turn
 }
 
-// OpenBolt opens or makes a log. Errors: fault.Locked, fault.NewerFormat, fault.Corrupt, fault.DiskFull.
+var _ Log = (*Bolt)(nil)
+
+// OpenBolt opens or makes a log, its folder too. Errors: fault.Locked when another process has it open,
+// fault.NewerFormat, fault.Corrupt.
 func OpenBolt(cfg BoltConfig) (*Bolt, error) {
-	cfg.setDefaults()
-	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o750); err != nil {
-		return nil, fmt.Errorf("sync: %w", err)
-	}
-	db, err := bolt.Open(cfg.Path, 0o600, &bolt.Options{
-		Timeout: cfg.LockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMmap(), NoFreelistSync: false,
-	})
-	if err != nil {
-		return nil, openError(cfg.Path, err)
-	}
-	db.AllocSize = allocSize
-	b := &Bolt{cfg: cfg, db: db, queue: make(chan *request, maxQueue), closing: make(chan struct{}), done: make(chan struct{})}
-	if err := b.prepare(); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	go b.commitLoop()
-	return b, nil
-}
-
-func (cfg *BoltConfig) setDefaults() {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if cfg.LockTimeout == 0 {
+	if cfg.LockTimeout <= 0 {
 		cfg.LockTimeout = LockTimeout
 	}
-}
-
-// initialMmap is mmapSize where mapping costs nothing but addresses: not on 32 bits, and not on Windows, where the file grows to it.
-func initialMmap() int {
-	if bits.UintSize < 64 || runtime.GOOS == "windows" {
-		return 0
+	if err := os.MkdirAll(filepath.Dir(cfg.Path), folderMode); err != nil {
+		return nil, fail("sync.OpenBolt", err)
 	}
-	return mmapSize
-}
-
-func openError(path string, err error) error {
-	const op = "sync.OpenBolt"
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return fault.Wrap(op, fault.Locked, err).WithFix("another process has %s open; stop it, or talk to it with --server URL", path)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return fault.Wrap(op, fault.Corrupt, err).WithFix("%s is no changelog, or is damaged; restore it with \"carrel restore\"", path)
-	case isFull(err):
-		return fault.Wrap(op, fault.DiskFull, err)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("sync: may not open %s: %w", path, err)
-	}
-	return fault.Wrap(op, fault.Corrupt, err).WithFix("%s cannot be opened; restore it with \"carrel restore\"", path)
-}
-
-// prepare makes the buckets of a new file, migrates an older one, and brings follower zero up to date.
-func (b *Bolt) prepare() error {
-	err := b.db.Update(func(tx *bolt.Tx) error {
-		if tx.Bucket(bucketMeta) == nil {
-			return b.create(tx)
-		}
-		return migrate(tx)
-	})
+	db, err := openFile(cfg)
 	if err != nil {
-		return commitError("sync.OpenBolt", err)
+		return nil, err
 	}
-	if err := b.readMeta(); err != nil {
-		return err
+	b := &Bolt{cfg: cfg, db: db, turn: make(chan struct{}, 1)}
+	b.news.init()
+	b.life.init()
+	if err := b.start(); err != nil {
+		db.Close() // the reason that we give up is the better one to report
+		return nil, err
 	}
-	return b.prepareZero()
+	return b, nil
 }
 
-func (b *Bolt) create(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketLog, bucketEntity, bucketChannel, bucketTomb, bucketFloor} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+// start makes or checks what is in the file.
+func (b *Bolt) start() error {
+	if err := b.prepare(); err != nil {
+		return fail("sync.OpenBolt", err)
+	}
+	if err := b.rebuildZero(); err != nil {
+		return fail("sync.OpenBolt", err)
+	}
+	return nil
+}
+
+// prepare makes the buckets of a new file, or migrates those of an older one, and loads what is kept in memory.
+func (b *Bolt) prepare() error {
+	tx, err := b.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after the commit
+	changed, err := prepareFormat(tx, b.cfg, FormatVersion, migrations)
+	if err != nil {
+		return err
+	}
+	t := openTables(tx)
+	id, head := LogID(t.meta.Get(metaID)), t.head()
+	if changed {
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		if err := syncFolder(b.cfg.Path); err != nil {
 			return err
 		}
 	}
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails, says crypto/rand
-	meta := tx.Bucket(bucketMeta)
-	first := Seq(b.cfg.Now().Unix()) << seqShift //nolint:gosec // a clock before 1970 is caught by the test of head below
-	return errors.Join(
-		meta.Put(metaFormat, binary.BigEndian.AppendUint64(nil, FormatVersion)),
-		meta.Put(metaID, []byte(hex.EncodeToString(id))),
-		meta.Put(metaHead, seqKey(first-1)),
-	)
+	b.id = id
+	b.head.Store(uint64(head))
+	return nil
 }
 
-// migrations bring a file from the version that is their index to the next.
-var migrations = []func(tx *bolt.Tx) error{
-	0: func(tx *bolt.Tx) error { // version 0 was never released: it lacked the floors
-		_, err := tx.CreateBucketIfNotExists(bucketFloor)
-		return err
-	},
-}
-
-func migrate(tx *bolt.Tx) error {
-	meta := tx.Bucket(bucketMeta)
-	raw := meta.Get(metaFormat)
-	if len(raw) != 8 {
-		return fault.New("sync.OpenBolt", fault.Corrupt).WithFix("the file is no changelog")
-	}
-	version := binary.BigEndian.Uint64(raw)
-	if version > FormatVersion {
-		return fault.New("sync.OpenBolt", fault.NewerFormat).WithFix("the changelog has format %d, this program reads up to %d: upgrade it", version, FormatVersion)
-	}
-	for v := version; v < FormatVersion; v++ {
-		if err := migrations[v](tx); err != nil {
-			return err
+// openFile opens the bbolt file. Its reading of damaged pages panics, or reads past the end of the file; both become an error.
+func openFile(cfg BoltConfig) (db *bolt.DB, err error) {
+	const op = "sync.OpenBolt"
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, damaged(op, cfg.Path, fmt.Errorf("panic: %v", p))
 		}
-	}
-	if version == FormatVersion {
-		return nil
-	}
-	return meta.Put(metaFormat, binary.BigEndian.AppendUint64(nil, FormatVersion))
-}
-
-func (b *Bolt) readMeta() error {
-	return b.db.View(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		id, head := meta.Get(metaID), meta.Get(metaHead)
-		if len(id) == 0 || len(head) != 8 {
-			return fault.New("sync.OpenBolt", fault.Corrupt).WithFix("the changelog has lost its head; restore it with \"carrel restore\"")
-		}
-		b.id = LogID(id)
-		b.head.set(keySeq(head))
-		return nil
+	}()
+	db, err = bolt.Open(cfg.Path, fileMode, &bolt.Options{
+		Timeout: cfg.LockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap(), NoStatistics: true,
 	})
+	switch {
+	case err == nil:
+		return db, nil
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fault.Wrap(op, fault.Locked, err, "path", cfg.Path).
+			WithFix("another process has %s open: stop it, or talk to it with --server URL", cfg.Path)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, berrors.ErrInvalidMapping):
+		return nil, damaged(op, cfg.Path, err)
+	}
+	var pathErr *os.PathError
+	if !errors.As(err, &pathErr) && !diskFull(err) {
+		return nil, damaged(op, cfg.Path, err)
+	}
+	return nil, fail(op, err)
 }
 
-// ID returns the log's identity.
+func damaged(op, path string, err error) error {
+	return fault.Wrap(op, fault.Corrupt, err, "path", path).
+		WithFix("%s is no changelog of Carrel, or a damaged one: put it aside and restore a backup", path)
+}
+
+// initialMap is mapSize where addresses are plenty. Windows would make the file as large as its mapping.
+func initialMap() int {
+	size := mapSize
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
+		size = 0
+	}
+	return int(size)
+}
+
+// syncFolder makes sure that a file that was just made is found again after the power fails.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // there is no such call
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// ID implements [Log].
 func (b *Bolt) ID() LogID { return b.id }
 
-// Head returns the Seq of the last change that is committed.
-func (b *Bolt) Head(context.Context) (Seq, error) { return b.head.get(), nil }
-
-// Wait returns when the head is past the given Seq.
-func (b *Bolt) Wait(ctx context.Context, past Seq) error { return b.head.wait(ctx, past) }
-
-// View runs fn in a read transaction: everything that it reads is of one moment. fn must be short, and must not append.
-func (b *Bolt) View(ctx context.Context, fn func(v *BoltView) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return b.db.View(func(tx *bolt.Tx) error { return fn(&BoltView{tx: tx, log: tx.Bucket(bucketLog), entity: tx.Bucket(bucketEntity)}) })
-}
-
-// BoltView reads a log at one moment.
-type BoltView struct {
-	tx          *bolt.Tx
-	log, entity *bolt.Bucket
-}
-
-// Tx gives follower zero its own buckets. Read only.
-func (v *BoltView) Tx() *bolt.Tx { return v.tx }
-
-// Head is the Seq of the last change in this view.
-func (v *BoltView) Head() Seq { return keySeq(v.tx.Bucket(bucketMeta).Get(metaHead)) }
-
-// Get returns an entity's last change, perhaps a tombstone. Body is valid until the view ends only.
-func (v *BoltView) Get(kind Kind, key string) (Change, bool) {
-	at := v.entity.Get(entityKey(kind, key))
-	if at == nil {
-		return Change{}, false
-	}
-	return v.at(at)
-}
-
-func (v *BoltView) at(seq []byte) (Change, bool) {
-	raw := v.log.Get(seq)
-	c, err := decodeChange(keySeq(seq), raw)
-	if err != nil {
-		slog.Default().Error("sync: an entity points at no record", slog.Uint64("seq", uint64(keySeq(seq))))
-		return Change{}, false
-	}
-	return c, true
-}
-
-// Entities yields the live entities of a kind whose key starts with prefix and is greater than after, in order of key.
-// Bodies are valid until the view ends only.
-func (v *BoltView) Entities(kind Kind, prefix, after string) iter.Seq[Change] {
-	return func(yield func(Change) bool) {
-		start := entityKey(kind, max(prefix, after))
-		within := string(entityKey(kind, prefix))
-		last := string(entityKey(kind, after))
-		c := v.entity.Cursor()
-		for k, at := c.Seek(start); k != nil && len(k) >= len(within) && string(k[:len(within)]) == within; k, at = c.Next() {
-			if after != "" && string(k) <= last {
-				continue
-			}
-			ch, ok := v.at(at)
-			if ok && ch.Op != OpDelete && !yield(ch) {
-				return
-			}
-		}
-	}
-}
-
-// Get returns an entity's last change (perhaps a tombstone), and whether there is one.
-func (b *Bolt) Get(ctx context.Context, kind Kind, key string) (c Change, ok bool, err error) {
-	err = b.View(ctx, func(v *BoltView) error {
-		c, ok = v.Get(kind, key)
-		c.Body = clone(c.Body)
-		return nil
-	})
-	return c, ok, err
-}
-
-// Floor returns the highest Seq among the tombstones purged from a channel: see [Log]. It walks the floors: there is one for each
-// channel that ever lost a tombstone.
-func (b *Bolt) Floor(ctx context.Context, channel Channel, kinds ...Kind) (floor Seq, err error) {
-	err = b.View(ctx, func(v *BoltView) error {
-		floors := v.tx.Bucket(bucketFloor)
-		floor = floorOf(floors.Get(floorOfEverything))
-		c := floors.Cursor()
-		for k, at := c.First(); k != nil; k, at = c.Next() {
-			ch, kind, _ := strings.Cut(string(k), "\x00")
-			if (channel == "" || ch == string(channel)) && (len(kinds) == 0 || slices.Contains(kinds, Kind(kind))) {
-				floor = max(floor, floorOf(at))
-			}
-		}
-		return nil
-	})
-	return floor, err
-}
-
-// Close lets the appends under way finish and closes the file. It is idempotent.
+// Close lets the appends and reads under way finish, and closes the file. It is idempotent.
 func (b *Bolt) Close() error {
-	b.closeOne.Do(func() {
-		close(b.closing)
-		<-b.done
-		b.head.close()
-		b.closeErr = b.db.Close()
-	})
-	return b.closeErr
+	if !b.life.end() {
+		return nil
+	}
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	for group := b.takeGroup(); len(group) > 0; group = b.takeGroup() {
+		b.commitGroup(group)
+	}
+	return fail("sync.Close", b.db.Close())
+}
+
+// write runs fn in a transaction of its own, while nobody else writes, and moves the head after it.
+func (b *Bolt) write(ctx context.Context, op string, fn func(t *tables) error) error {
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-b.turn }()
+	return fail(op, b.transact(fn))
 }

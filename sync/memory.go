@@ -9,32 +9,47 @@ import (
 	"time"
 )
 
-// Memory is a Log in memory: for tests, and the model that [Bolt] is compared with. It scans where Bolt has indexes.
+// Memory is a [Log] in memory: for tests, and the model that [Bolt] is compared with. It scans where Bolt has indexes.
 type Memory struct {
-	mu     stdsync.Mutex
-	id     LogID
-	now    func() time.Time
-	last   map[entityRef]Change
-	floors map[Channel]map[Kind]Seq
-	head   watched
+	id   LogID
+	now  func() time.Time
+	news broadcast
+	life life
+
+	mu      stdsync.Mutex // guards what follows
+	head    Seq
+	last    map[entityKey]Change
+	floors  map[floorName]Seq
+	purged  Seq // the highest tombstone purged
+	renewed Seq // the last restore
 }
+
+// floorName names a floor.
+type floorName struct {
+	channel Channel
+	kind    Kind
+}
+
+var _ Log = (*Memory)(nil)
 
 // NewMemory makes an empty log. A nil now is time.Now.
 func NewMemory(id LogID, now func() time.Time) *Memory {
 	if now == nil {
 		now = time.Now
 	}
-	m := &Memory{id: id, now: now, last: map[entityRef]Change{}, floors: map[Channel]map[Kind]Seq{}}
-	m.head.seq = Seq(now().Unix())<<seqShift - 1 //nolint:gosec // a clock after 1970
+	m := &Memory{id: id, now: now, head: firstSeq(now()) - 1, last: map[entityKey]Change{}, floors: map[floorName]Seq{}}
+	m.news.init()
+	m.life.init()
 	return m
 }
 
-// ID returns the log's identity.
+// ID implements [Log].
 func (m *Memory) ID() LogID { return m.id }
 
-// Append commits a batch: see [Log].
+// Append implements [Log].
 func (m *Memory) Append(ctx context.Context, batch ...Change) (Seq, error) {
-	if err := validate(batch); err != nil {
+	batch, err := normalize("sync.Append", batch)
+	if err != nil {
 		return 0, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -42,69 +57,59 @@ func (m *Memory) Append(ctx context.Context, batch ...Change) (Seq, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.life.over() {
+		return 0, closedError("sync.Append")
+	}
 	for _, c := range batch {
-		prev, ok := m.last[entityRef{c.Kind, c.Key}]
-		if !holds(c.IfSeq, prev, ok) {
-			return 0, lostUpdate(c)
-		}
-		if ok && c.Op != OpAssert && prev.Channel != c.Channel {
-			return 0, wrongChannel(c, prev)
+		last, exists := m.last[entityKey{c.Kind, c.Key}]
+		if err := conflict("sync.Append", c, last, exists); err != nil {
+			return 0, err
 		}
 	}
-	head := m.head.get()
+	before := m.head
 	for _, c := range batch {
-		head = m.apply(c, head)
+		m.apply(c)
 	}
-	m.head.set(head)
-	return head, nil
+	if m.head != before {
+		m.news.wake()
+	}
+	return m.head, nil
 }
 
-func (m *Memory) apply(c Change, head Seq) Seq {
-	ref := entityRef{c.Kind, c.Key}
-	prev, ok := m.last[ref]
-	if c.Op == OpAssert || c.Op == OpDelete && (!ok || prev.Op == OpDelete) {
-		return head
+// apply changes one entity.
+func (m *Memory) apply(c Change) {
+	name := entityKey{c.Kind, c.Key}
+	last, exists := m.last[name]
+	if c.Op == OpAssert || c.Op == OpDelete && (!exists || last.Op == OpDelete) {
+		return
 	}
+	m.head++
 	if c.Op == OpErase {
-		for r, e := range m.last {
-			if e.Channel == c.Erases {
-				delete(m.last, r)
+		for n, dropped := range m.last {
+			if dropped.Channel == c.Erases {
+				delete(m.last, n)
+				m.floors[floorName{c.Erases, n.kind}] = m.head
 			}
 		}
 	}
-	head++
-	c.Seq, c.IfSeq, c.At, c.Body = head, 0, m.now().UTC().Truncate(time.Millisecond), clone(c.Body)
-	c.Created, c.Since = head, head
-	if ok {
-		c.Created = prev.Created
-		if !c.Access {
-			c.Since = prev.Since
-		}
-	}
-	c.Access = false
-	if c.Op == OpDelete {
-		c.Body = nil
-	}
-	m.last[ref] = c
-	return head
+	settle(&c, m.head, last, exists)
+	c.At = logTime(m.now)
+	m.last[name] = c.own()
 }
 
-// Read yields the changes after from: see [Log].
+// Read implements [Log].
 func (m *Memory) Read(ctx context.Context, from Seq, channels ...Channel) iter.Seq2[Change, error] {
-	head := m.head.get()
+	m.mu.Lock()
+	upTo := m.head
+	m.mu.Unlock()
+	channels = slices.Clone(channels)
 	return func(yield func(Change, error) bool) {
-		m.mu.Lock()
-		var found []Change
-		for _, c := range m.last {
-			if c.Seq > from && c.Seq <= head && (len(channels) == 0 || slices.Contains(channels, c.Channel)) {
-				c.Body = clone(c.Body)
-				found = append(found, c)
+		for _, c := range m.between(from, upTo, channels) {
+			err := ctx.Err()
+			if m.life.over() {
+				err = closedError("sync.Read")
 			}
-		}
-		m.mu.Unlock()
-		slices.SortFunc(found, func(a, b Change) int { return cmp.Compare(a.Seq, b.Seq) })
-		for _, c := range found {
-			if err := ctx.Err(); err != nil {
+			if err != nil {
 				yield(Change{}, err)
 				return
 			}
@@ -115,51 +120,113 @@ func (m *Memory) Read(ctx context.Context, from Seq, channels ...Channel) iter.S
 	}
 }
 
-// Get returns an entity's last change.
-func (m *Memory) Get(_ context.Context, kind Kind, key string) (Change, bool, error) {
+// between returns the changes after from and up to upTo, in order.
+func (m *Memory) between(from, upTo Seq, channels []Channel) []Change {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, ok := m.last[entityRef{kind, key}]
-	c.Body = clone(c.Body)
-	return c, ok, nil
+	var found []Change
+	for _, c := range m.last {
+		if c.Seq > from && c.Seq <= upTo && (len(channels) == 0 || slices.Contains(channels, c.Channel)) {
+			found = append(found, c.own())
+		}
+	}
+	slices.SortFunc(found, func(a, b Change) int { return cmp.Compare(a.Seq, b.Seq) })
+	return found
 }
 
-// Head returns the Seq of the last change.
-func (m *Memory) Head(context.Context) (Seq, error) { return m.head.get(), nil }
-
-// Wait returns when the head is past the given Seq.
-func (m *Memory) Wait(ctx context.Context, past Seq) error { return m.head.wait(ctx, past) }
-
-// Floor returns the highest Seq among the tombstones purged from a channel.
-func (m *Memory) Floor(_ context.Context, channel Channel, kinds ...Kind) (Seq, error) {
+// Get implements [Log].
+func (m *Memory) Get(ctx context.Context, kind Kind, key string) (Change, bool, error) {
+	if err := m.usable(ctx, "sync.Get"); err != nil {
+		return Change{}, false, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var floor Seq
-	for ch, floors := range m.floors {
-		for k, s := range floors {
-			if (channel == "" || ch == channel) && (len(kinds) == 0 || slices.Contains(kinds, k)) {
-				floor = max(floor, s)
-			}
+	c, ok := m.last[entityKey{kind, key}]
+	return c.own(), ok, nil
+}
+
+// Head implements [Log].
+func (m *Memory) Head(ctx context.Context) (Seq, error) {
+	if err := m.usable(ctx, "sync.Head"); err != nil {
+		return 0, err
+	}
+	return m.current(), nil
+}
+
+func (m *Memory) current() Seq {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.head
+}
+
+func (m *Memory) usable(ctx context.Context, op string) error {
+	if m.life.over() {
+		return closedError(op)
+	}
+	return ctx.Err()
+}
+
+// Wait implements [Log].
+func (m *Memory) Wait(ctx context.Context, past Seq) error {
+	return waitPast(ctx, past, m.current, &m.news, &m.life)
+}
+
+// Floor implements [Log].
+func (m *Memory) Floor(ctx context.Context, channel Channel, kinds ...Kind) (Seq, error) {
+	if err := m.usable(ctx, "sync.Floor"); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if channel == "" {
+		return max(m.renewed, m.purged), nil
+	}
+	floor := m.renewed
+	for name, seq := range m.floors {
+		if name.channel == channel && (len(kinds) == 0 || slices.Contains(kinds, name.kind)) {
+			floor = max(floor, seq)
 		}
 	}
 	return floor, nil
 }
 
-// Purge removes tombstones older than [TombstoneAge] and raises the floors.
-func (m *Memory) Purge(context.Context) (int, error) {
+// Purge does what [Bolt.Purge] does.
+func (m *Memory) Purge(ctx context.Context) (int, error) {
+	if err := m.usable(ctx, "sync.Purge"); err != nil {
+		return 0, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before, n := m.now().Add(-TombstoneAge), 0
-	for r, c := range m.last {
+	for name, c := range m.last {
 		if c.Op != OpDelete || !c.At.Before(before) {
 			continue
 		}
-		if m.floors[c.Channel] == nil {
-			m.floors[c.Channel] = map[Kind]Seq{}
-		}
-		m.floors[c.Channel][c.Kind] = max(m.floors[c.Channel][c.Kind], c.Seq)
-		delete(m.last, r)
+		delete(m.last, name)
+		floor := floorName{c.Channel, c.Kind}
+		m.floors[floor] = max(m.floors[floor], c.Seq)
+		m.purged = max(m.purged, c.Seq)
 		n++
 	}
 	return n, nil
+}
+
+// Renew does what [Bolt.Renew] does.
+func (m *Memory) Renew(ctx context.Context) error {
+	if err := m.usable(ctx, "sync.Renew"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.head = max(m.head, firstSeq(m.now())-1)
+	m.apply(renewal())
+	m.renewed = m.head
+	m.news.wake()
+	return nil
+}
+
+// Close makes everything that follows fail. It is idempotent.
+func (m *Memory) Close() error {
+	m.life.end()
+	return nil
 }

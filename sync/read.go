@@ -1,37 +1,70 @@
 package sync
 
 import (
-	"container/heap"
+	"bytes"
 	"context"
-	"errors"
 	"iter"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
-
-	"github.com/carrel-lms/carrel/fault"
 )
 
-// commitError gives what bbolt says of a failed commit its code. The transaction is rolled back, and reads go on.
-func commitError(op string, err error) error {
-	var known *fault.Error
-	switch {
-	case err == nil || errors.As(err, &known):
+// view runs fn in a read transaction.
+func (b *Bolt) view(ctx context.Context, op string, fn func(t *tables) error) error {
+	if err := ctx.Err(); err != nil {
 		return err
-	case isFull(err):
-		return fault.Wrap(op, fault.DiskFull, err).WithFix("make room on the disk; writes go on by themselves then")
 	}
-	return fault.Wrap(op, fault.Internal, err)
+	return fail(op, b.db.View(func(tx *bolt.Tx) error { return fn(openTables(tx)) }))
 }
 
-// Read yields the changes after from up to the head at this moment: see [Log].
+// Head implements [Log].
+func (b *Bolt) Head(ctx context.Context) (Seq, error) {
+	if b.life.over() {
+		return 0, closedError("sync.Head")
+	}
+	return Seq(b.head.Load()), ctx.Err()
+}
+
+// Wait implements [Log].
+func (b *Bolt) Wait(ctx context.Context, past Seq) error {
+	return waitPast(ctx, past, func() Seq { return Seq(b.head.Load()) }, &b.news, &b.life)
+}
+
+// Floor implements [Log].
+func (b *Bolt) Floor(ctx context.Context, channel Channel, kinds ...Kind) (Seq, error) {
+	var floor Seq
+	err := b.view(ctx, "sync.Floor", func(t *tables) error {
+		floor = t.floor(channel, kinds)
+		return nil
+	})
+	return floor, err
+}
+
+// Get implements [Log].
+func (b *Bolt) Get(ctx context.Context, kind Kind, key string) (Change, bool, error) {
+	var c Change
+	var ok bool
+	err := b.view(ctx, "sync.Get", func(t *tables) error {
+		var err error
+		c, ok, err = t.last(kind, key)
+		c = c.own()
+		return err
+	})
+	return c, ok && err == nil, err
+}
+
+// Read implements [Log]. An entity that changes while the caller works may be missing from what is left: its new change is past the
+// head at which Read was called.
 func (b *Bolt) Read(ctx context.Context, from Seq, channels ...Channel) iter.Seq2[Change, error] {
-	head := b.head.get()
+	upTo := Seq(b.head.Load())
+	channels = slices.Clone(channels)
+	slices.Sort(channels)
+	channels = slices.Compact(channels)
 	return func(yield func(Change, error) bool) {
-		for from < head {
+		for after, more := from, true; more; {
 			var chunk []Change
-			last := head
-			err := b.View(ctx, func(v *BoltView) (err error) {
-				chunk, last, err = v.chunk(from, head, channels)
+			err := b.view(ctx, "sync.Read", func(t *tables) (err error) {
+				chunk, more, err = readChunk(t, after, upTo, channels)
 				return err
 			})
 			if err != nil {
@@ -42,108 +75,157 @@ func (b *Bolt) Read(ctx context.Context, from Seq, channels ...Channel) iter.Seq
 				if !yield(c, nil) {
 					return
 				}
+				after = c.Seq
 			}
-			from = last
 		}
 	}
 }
 
-// chunk copies up to ReadChunk changes in (from, head], and says up to where it has read.
-func (v *BoltView) chunk(from, head Seq, channels []Channel) ([]Change, Seq, error) {
+// readChunk copies the next changes after a place, and reports whether there may be more.
+func readChunk(t *tables, after, upTo Seq, channels []Channel) ([]Change, bool, error) {
+	if after >= upTo {
+		return nil, false, nil
+	}
 	var chunk []Change
-	for seq, raw := range v.seqs(from, channels) {
-		if seq > head {
-			break
+	size := 0
+	for seq, record := range records(t, after, channels) {
+		if seq > upTo {
+			return chunk, false, nil
 		}
-		if raw == nil {
-			raw = v.log.Get(seqKey(seq))
-		}
-		c, err := decodeChange(seq, raw)
+		c, err := decode(seq, record)
 		if err != nil {
-			return nil, 0, fault.Wrap("sync.Read", fault.Corrupt, err).WithFix("restore the changelog with \"carrel restore\"")
+			return nil, false, corrupt("sync.Read", seq, err)
 		}
-		c.Body = clone(c.Body)
-		chunk = append(chunk, c)
-		if len(chunk) == ReadChunk {
-			return chunk, seq, nil
+		chunk = append(chunk, c.own())
+		if size += len(record); len(chunk) == ReadChunk || size >= readChunkBytes {
+			return chunk, true, nil
 		}
 	}
-	return chunk, head, nil
+	return chunk, false, nil
 }
 
-// seqs yields the Seqs after from, in order, with their records where they are at hand.
-func (v *BoltView) seqs(from Seq, channels []Channel) iter.Seq2[Seq, []byte] {
+// records yields the records after a place, in order: all, or those of channels.
+func records(t *tables, after Seq, channels []Channel) iter.Seq2[Seq, []byte] {
 	if len(channels) > 0 {
-		return v.merged(from, channels)
+		return func(yield func(Seq, []byte) bool) {
+			for seq := range mergeChannels(t, after, channels) {
+				if !yield(seq, t.log.Get(seqKey(seq))) {
+					return
+				}
+			}
+		}
 	}
 	return func(yield func(Seq, []byte) bool) {
-		c := v.log.Cursor()
-		for k, raw := c.Seek(seqKey(from + 1)); k != nil; k, raw = c.Next() {
-			if !yield(keySeq(k), raw) {
+		c := t.log.Cursor()
+		for k, v := c.Seek(seqKey(after + 1)); k != nil; k, v = c.Next() {
+			if !yield(keySeq(k), v) {
 				return
 			}
 		}
 	}
 }
 
-// merged walks several channels at once, smallest Seq first.
-func (v *BoltView) merged(from Seq, channels []Channel) iter.Seq2[Seq, []byte] {
-	return func(yield func(Seq, []byte) bool) {
-		var h channelHeap
-		seen := map[Channel]bool{}
-		for _, ch := range channels {
-			if seen[ch] {
-				continue
-			}
-			seen[ch] = true
-			c := &channelCursor{prefix: append([]byte(ch), 0), cursor: v.tx.Bucket(bucketChannel).Cursor()}
-			if k, _ := c.cursor.Seek(channelKey(ch, from+1)); c.at(k) {
-				h = append(h, c)
+// mergeChannels yields the Seqs of several channels' changes after a place, in order.
+func mergeChannels(t *tables, after Seq, channels []Channel) iter.Seq[Seq] {
+	return func(yield func(Seq) bool) {
+		places := make([]channelPlace, 0, len(channels))
+		for _, channel := range channels {
+			p := channelPlace{prefix: channelPrefix(channel), cursor: t.channel.Cursor()}
+			k, _ := p.cursor.Seek(channelKey(channel, after+1))
+			if p.at(k) {
+				places = append(places, p)
 			}
 		}
-		heap.Init(&h)
-		for len(h) > 0 {
-			if !yield(h[0].seq, nil) {
+		for len(places) > 0 {
+			// Channels are few, tens at most: looking at each is faster than a heap, and shorter.
+			first := 0
+			for i := range places {
+				if places[i].seq < places[first].seq {
+					first = i
+				}
+			}
+			if !yield(places[first].seq) {
 				return
 			}
-			if k, _ := h[0].cursor.Next(); h[0].at(k) {
-				heap.Fix(&h, 0)
-			} else {
-				heap.Pop(&h)
+			if k, _ := places[first].cursor.Next(); !places[first].at(k) {
+				places = slices.Delete(places, first, first+1)
 			}
 		}
 	}
 }
 
-// channelCursor is a place in one channel.
-type channelCursor struct {
+// channelPlace is a place in a channel that is being read.
+type channelPlace struct {
 	prefix []byte
 	cursor *bolt.Cursor
 	seq    Seq
 }
 
-func (c *channelCursor) at(k []byte) bool {
-	n := len(c.prefix)
-	if len(k) != n+8 || string(k[:n]) != string(c.prefix) {
-		return false
-	}
-	c.seq = keySeq(k[n:])
-	return true
+// at moves to a key, and reports whether it is still in the channel.
+func (p *channelPlace) at(key []byte) bool {
+	p.seq = keySeq(key)
+	return bytes.HasPrefix(key, p.prefix)
 }
 
-// channelHeap orders channels by the Seq that comes next.
-type channelHeap []*channelCursor
+// View runs fn in a read transaction: everything that it reads is of one moment. fn must be short, and must not append. Its error is
+// returned as it is.
+func (b *Bolt) View(ctx context.Context, fn func(v *BoltView) error) error {
+	var own error
+	err := b.view(ctx, "sync.View", func(t *tables) error {
+		v := &BoltView{t: t}
+		own = fn(v)
+		return v.err
+	})
+	if own != nil {
+		return own
+	}
+	return err
+}
 
-func (h channelHeap) Len() int           { return len(h) }
-func (h channelHeap) Less(i, j int) bool { return h[i].seq < h[j].seq }
-func (h channelHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+// BoltView reads a log at one moment.
+type BoltView struct {
+	t   *tables
+	err error // a record that could not be read; View returns it
+}
 
-// Push adds a channel, for container/heap.
-func (h *channelHeap) Push(x any) { *h = append(*h, x.(*channelCursor)) } //nolint:forcetypeassert // only ours are pushed
+// Tx gives follower zero its own buckets. Read only.
+func (v *BoltView) Tx() *bolt.Tx { return v.t.tx }
 
-// Pop removes the last one, for container/heap.
-func (h *channelHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
+// Head is the Seq of the last change in this view.
+func (v *BoltView) Head() Seq { return v.t.head() }
+
+// Floor is [Log.Floor] at this moment.
+func (v *BoltView) Floor(channel Channel, kinds ...Kind) Seq { return v.t.floor(channel, kinds) }
+
+// Get returns an entity's last change, perhaps a tombstone. Body is valid until the view ends only. A record that cannot be
+// read counts as missing, and [Bolt.View] returns the error.
+func (v *BoltView) Get(kind Kind, key string) (Change, bool) {
+	c, ok, err := v.t.last(kind, key)
+	if err != nil {
+		v.err = err
+	}
+	return c, ok
+}
+
+// Entities yields the live entities of a kind whose key starts with prefix and is greater than after, in order of key.
+// Bodies are valid until the view ends only.
+func (v *BoltView) Entities(kind Kind, prefix, after string) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		begin, past := entityName(kind, prefix), entityName(kind, after)
+		c := v.t.entity.Cursor()
+		k, value := c.Seek(slices.MaxFunc([][]byte{begin, past}, bytes.Compare))
+		for ; bytes.HasPrefix(k, begin); k, value = c.Next() {
+			if isTombstone(value) || after != "" && bytes.Equal(k, past) {
+				continue
+			}
+			change, err := v.t.at(keySeqOfEntity(value))
+			if err != nil {
+				v.err = err
+				return
+			}
+			if !yield(change) {
+				return
+			}
+		}
+	}
 }

@@ -9,6 +9,20 @@
 // An entity is named by its [Kind] and key. It lives in one [Channel] for ever, which is a function of its key. The log
 // holds the last change of each live entity and, for [TombstoneAge], the tombstone of each deleted one; so reading from
 // the start is the snapshot, and there is no second format.
+//
+// # On disk
+//
+// [Bolt] is one bbolt file with these buckets; integers in keys are 8 bytes, big endian, so that bbolt's order is theirs.
+//
+//	log      seq             → the change, see record.go. The bucket's own sequence number is the head
+//	entity   kind \0 key     → seq, op
+//	channel  channel \0 seq  → nothing
+//	tomb     seq             → when it was deleted, unix milliseconds
+//	floor    channel \0 kind → seq
+//	meta     format, id, floor (of everything: the last restore), purged (the highest tombstone purged), zero/NAME (schema)
+//	NAME/…   the tables of follower zero, named NAME
+//
+// Everything but log, tomb, floor and meta can be derived again. The file belongs to one process at a time.
 package sync
 
 import (
@@ -73,15 +87,18 @@ type Log interface {
 	ID() LogID
 	// Append commits all of batch or nothing, and is durable on return. Every IfSeq is checked against the state before
 	// the batch. It returns the Seq of the last change made, or of the head if batch only asserted or changed nothing.
-	// Errors: fault.LostUpdate when an IfSeq does not hold; fault.DiskFull; fault.InvalidFields for a malformed change
-	// (empty kind or key, over MaxKey, over MaxBody, two changes of one entity in a batch).
+	// An upsert that is the same in every byte is a change nevertheless.
+	// Errors: fault.LostUpdate when an IfSeq does not hold; fault.DiskFull; fault.Overloaded when too many wait;
+	// fault.InvalidFields for a malformed change (empty kind, key or channel, over a limit, two changes of one entity in
+	// a batch) and for one that moves an entity to another channel or replaces an erasure by something else.
+	// When ctx ends while the batch waits its turn, nothing was done; once its commit has begun, Append stays for the outcome.
 	Append(ctx context.Context, batch ...Change) (Seq, error)
 	// Read yields the changes after from, in order, of the channels named (all when none is), up to the head at the
 	// moment when it is called. Tombstones are included. No transaction is open while the caller works.
 	Read(ctx context.Context, from Seq, channels ...Channel) iter.Seq2[Change, error]
 	// Get returns an entity's last change (perhaps a tombstone), and whether there is one.
 	Get(ctx context.Context, kind Kind, key string) (Change, bool, error)
-	// Head returns the Seq of the last change; before the first one, the Seq at which the log starts.
+	// Head returns the Seq of the last change; before the first one, the number just below the one that it will get.
 	Head(ctx context.Context) (Seq, error)
 	// Wait returns when the head is past the given Seq, or with ctx's error.
 	Wait(ctx context.Context, past Seq) error
@@ -110,8 +127,23 @@ type Follower interface {
 // Limits of a change. They keep a transaction, a page and a reader's memory small.
 const (
 	MaxKey       = 1024                // bytes in a key: bbolt allows 32 kB, an index key holds two of them
+	MaxKind      = 64                  // bytes in a kind: they are words
+	MaxChannel   = MaxKey + 64         // bytes in a channel: a word and an id that also fits a key
 	MaxBody      = 4 << 20             // bytes in a body: the largest lesson text is 1 MiB, three translations fit
 	MaxBatch     = 20_000              // changes in one Append: about 100 MB at most in practice, one fsync
 	ReadChunk    = 1_000               // changes copied by one read transaction before it closes
 	TombstoneAge = 90 * 24 * time.Hour // a phone that was off for longer starts over
 )
+
+// Limits that keep a log small and honest.
+const (
+	readChunkBytes = 8 << 20        // bytes of bodies copied by one read transaction: 1,000 lessons would be 4 GB
+	maxQueue       = 4_096          // appends that wait for the disk; behind so many, a caller does better to come back later
+	maxGroup       = MaxBatch       // changes of several appends that share a commit: as many as one append may bring
+	maxGroupBytes  = 64 << 20       // bytes of bodies that share a commit, so that the transaction fits in memory
+	maxSeq         = Seq(1)<<53 - 1 // the largest integer that JavaScript holds exactly
+	seqsPerSecond  = 1 << 20        // how far apart the starts of logs are that were made a second apart: more than a log can append
+)
+
+// firstSeq is where a log that is made, or restored, at a time starts.
+func firstSeq(now time.Time) Seq { return Seq(max(now.Unix(), 1)) * seqsPerSecond }

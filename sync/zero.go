@@ -1,77 +1,144 @@
 package sync
 
 import (
+	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"log/slog"
-	"strings"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// prepareZero builds follower zero's tables again when their schema is another one. The schema number is written last: a process that
-// dies in between finds the old number and starts over.
-func (b *Bolt) prepareZero() error {
-	zero := b.cfg.Zero
-	if zero == nil {
-		return nil
-	}
-	key := append(clone(metaZero), zero.Name()...)
-	want := binary.BigEndian.AppendUint64(nil, uint64(zero.Schema())) //nolint:gosec // a small number
-	have := ""
-	err := b.db.View(func(tx *bolt.Tx) error {
-		have = string(tx.Bucket(bucketMeta).Get(key))
-		return nil
-	})
-	if err != nil || have == string(want) {
+// FollowerZero derives tables in the log's own transaction, so that they are never behind it.
+type FollowerZero interface {
+	// Name prefixes the names of its buckets: NAME/table. It must be stable, and no bucket of the log's own.
+	Name() string
+	// Schema is the version of its tables; when it differs from the one on disk, the tables are dropped and built again from the log.
+	Schema() int
+	// ApplyIn derives from changes, in order. An error fails the Append that brought them. While tables are built again, the changes
+	// are the last ones of each entity, without a Prev and without what erasures dropped. Bodies are valid until it returns.
+	ApplyIn(tx *bolt.Tx, changes []Applied) error
+}
+
+// Applied is a change with the entity's change before it (nil when there was none, not even a tombstone).
+// For OpErase, the live entities that are dropped come first, each as an OpDelete with its Prev and its old Seq.
+type Applied struct {
+	Change
+	Prev *Change
+}
+
+// zeroPrefix begins the keys in bucket meta under which the schemas of followers are kept. A follower whose schema is there has tables
+// that are complete.
+const zeroPrefix = "zero/"
+
+func schemaValue(f FollowerZero) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(int64(f.Schema())))
+}
+
+// rebuildZero brings follower zero's tables up to the log, if they are of another schema or not there. The schema is written last, with the
+// last of the rows, so that a rebuild that dies is begun again.
+func (b *Bolt) rebuildZero() error {
+	fresh, err := b.zeroFresh()
+	if err != nil || fresh {
 		return err
 	}
-	if have != "" {
-		b.cfg.Logger.Info("sync: building tables again", slog.String("follower", zero.Name()))
+	f := b.cfg.Zero
+	if err := b.transact(func(t *tables) error { return dropZero(t, f) }); err != nil {
+		return err
 	}
-	if err := b.db.Update(func(tx *bolt.Tx) error { return dropTables(tx, zero.Name()+"/") }); err != nil {
-		return commitError("sync.OpenBolt", err)
-	}
-	if err := b.replayZero(); err != nil {
-		return fmt.Errorf("sync: building the tables of %s: %w", zero.Name(), err)
-	}
-	return commitError("sync.OpenBolt", b.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(key, want) }))
-}
-
-func dropTables(tx *bolt.Tx, prefix string) error {
-	var names [][]byte
-	err := tx.ForEach(func(name []byte, _ *bolt.Bucket) error {
-		if strings.HasPrefix(string(name), prefix) {
-			names = append(names, clone(name))
-		}
-		return nil
-	})
-	for _, name := range names {
-		err = errors.Join(err, tx.DeleteBucket(name))
-	}
-	return err
-}
-
-func (b *Bolt) replayZero() error {
-	head := b.head.get()
-	for from := Seq(0); from < head; {
-		err := b.db.Update(func(tx *bolt.Tx) error {
-			v := &BoltView{tx: tx, log: tx.Bucket(bucketLog), entity: tx.Bucket(bucketEntity)}
-			chunk, last, err := v.chunk(from, head, nil)
+	count := 0
+	for after, done := Seq(0), false; !done; {
+		err := b.transact(func(t *tables) error {
+			t.touch()
+			applied, last, err := appliedChunk(t, after)
 			if err != nil {
 				return err
 			}
-			applied := make([]Applied, len(chunk))
-			for i, c := range chunk {
-				applied[i] = Applied{Change: c}
+			after, done = last, len(applied) == 0
+			count += len(applied)
+			if done {
+				return t.meta.Put([]byte(zeroPrefix+f.Name()), schemaValue(f))
 			}
-			from = last
-			return b.cfg.Zero.ApplyIn(tx, applied)
+			return b.applyZero(t, applied)
 		})
 		if err != nil {
+			return fmt.Errorf("building the tables of %s: %w", f.Name(), err)
+		}
+	}
+	if count > 0 {
+		b.cfg.Logger.Info("tables built again", "follower", f.Name(), "schema", f.Schema(), "changes", count)
+	}
+	return nil
+}
+
+// zeroFresh reports whether there is nothing to rebuild, and notes whether the file has tables of another follower.
+func (b *Bolt) zeroFresh() (bool, error) {
+	fresh := b.cfg.Zero == nil
+	err := b.db.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketMeta).Cursor()
+		for k, v := c.Seek([]byte(zeroPrefix)); bytes.HasPrefix(k, []byte(zeroPrefix)); k, v = c.Next() {
+			if b.cfg.Zero == nil || string(k) != zeroPrefix+b.cfg.Zero.Name() {
+				b.orphan = true
+			} else {
+				fresh = bytes.Equal(v, schemaValue(b.cfg.Zero))
+			}
+		}
+		return nil
+	})
+	return fresh, err
+}
+
+// disown forgets the schemas of followers that are not with us, before the log changes without them: they must build again.
+func (b *Bolt) disown(t *tables) error {
+	if !b.orphan {
+		return nil
+	}
+	for _, k := range keysWith(t.meta.Cursor(), zeroPrefix) {
+		if b.cfg.Zero != nil && string(k) == zeroPrefix+b.cfg.Zero.Name() {
+			continue
+		}
+		if err := t.meta.Delete(k); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dropZero removes a follower's tables.
+func dropZero(t *tables, f FollowerZero) error {
+	t.touch()
+	if err := t.meta.Delete([]byte(zeroPrefix + f.Name())); err != nil {
+		return err
+	}
+	for _, name := range keysWith(t.tx.Cursor(), f.Name()+"/") {
+		if err := t.tx.DeleteBucket(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keysWith returns copies of the keys that begin with a prefix.
+func keysWith(c *bolt.Cursor, prefix string) [][]byte {
+	var keys [][]byte
+	for k, _ := c.Seek([]byte(prefix)); bytes.HasPrefix(k, []byte(prefix)); k, _ = c.Next() {
+		keys = append(keys, slices.Clone(k))
+	}
+	return keys
+}
+
+// appliedChunk returns the next changes of the log, as follower zero gets them when its tables are built again, and the Seq of the last.
+func appliedChunk(t *tables, after Seq) ([]Applied, Seq, error) {
+	var chunk []Applied
+	size := 0
+	c := t.log.Cursor()
+	for k, v := c.Seek(seqKey(after + 1)); k != nil && len(chunk) < ReadChunk && size < readChunkBytes; k, v = c.Next() {
+		change, err := decode(keySeq(k), v)
+		if err != nil {
+			return nil, after, corrupt("sync.OpenBolt", keySeq(k), err)
+		}
+		chunk = append(chunk, Applied{Change: change})
+		after, size = change.Seq, size+len(v)
+	}
+	return chunk, after, nil
 }

@@ -1,0 +1,109 @@
+package search
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	index "github.com/blevesearch/bleve_index_api"
+
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// generation is what a search sees: a snapshot of the index, the columns that belong to it, and the place in the log that both reflect.
+type generation struct {
+	reader *reader
+	cols   *columns
+	cursor coursesync.Cursor
+}
+
+// reader is a snapshot of the index. It is shared by generations that differ in columns only, and closed when none needs it.
+type reader struct {
+	index index.IndexReader
+	dicts *dicts
+	refs  atomic.Int32
+
+	once sync.Once
+	rows []int32 // by bleve's document number; −1: none
+	err  error
+}
+
+// newReader takes a snapshot of the index as it is now. It has one reference.
+func (s *store) newReader(d *dicts) (*reader, error) {
+	r, err := s.index.Reader()
+	if err != nil {
+		return nil, err
+	}
+	rd := &reader{index: r, dicts: d}
+	rd.refs.Store(1)
+	return rd, nil
+}
+
+// release gives a reference back.
+func (r *reader) release() {
+	if r.refs.Add(-1) > 0 {
+		return
+	}
+	if err := r.index.Close(); err != nil {
+		slog.Default().Warn("search: closing a snapshot of the index", slog.Any("error", err))
+	}
+}
+
+// docRows returns the rows by document number. Numbers are good for one snapshot only, so this table is made anew for each, by the first search
+// that looks up words.
+func (r *reader) docRows() ([]int32, error) {
+	r.once.Do(func() { r.rows, r.err = r.makeRows() })
+	return r.rows, r.err
+}
+
+func (r *reader) makeRows() ([]int32, error) {
+	ids, err := r.index.DocIDReaderAll()
+	if err != nil {
+		return nil, err
+	}
+	defer ids.Close() //nolint:errcheck // it was only read
+	var rows []int32
+	for {
+		id, err := ids.Next()
+		if err != nil || id == nil {
+			return rows, err
+		}
+		name, err := r.index.ExternalID(id)
+		if err != nil {
+			return nil, err
+		}
+		n := int(id.Value()) //nolint:gosec // document numbers are 32 bits wide
+		for len(rows) <= n {
+			rows = append(rows, -1)
+		}
+		if course, ok := r.dicts.courses.find(name); ok {
+			rows[n] = int32(course) - 1 //nolint:gosec // far fewer than 2^31
+		}
+	}
+}
+
+// acquire returns the current generation; its reader must be released.
+func (x *Index) acquire() (*generation, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if err := x.ready(); err != nil {
+		return nil, err
+	}
+	x.gen.reader.refs.Add(1)
+	return x.gen, nil
+}
+
+// publish replaces the generation; readyAt too, unless it is nil. The reader's reference passes over.
+func (x *Index) publish(gen *generation, readyAt *coursesync.Seq) {
+	x.mu.Lock()
+	old, moved := x.gen, x.moved
+	x.gen, x.moved = gen, make(chan struct{})
+	if readyAt != nil {
+		x.readyAt = *readyAt
+	}
+	x.mu.Unlock()
+	close(moved)
+	if old != nil {
+		old.reader.release()
+	}
+}
