@@ -134,15 +134,15 @@ func (c *Catalog) attempt(ctx context.Context, actor Actor, fn func(tx *Tx) erro
 	if err != nil || len(batch) == 0 {
 		return head, err
 	}
+	if len(batch) > coursesync.MaxBatch {
+		return 0, fault.New("catalog.Update", fault.TooLarge, "limit", coursesync.MaxBatch).WithFix("write less in one command")
+	}
 	erased, err := erasuresIn(batch)
 	if err != nil {
 		return 0, err
 	}
 	if err := c.learner.note(erased); err != nil {
 		return 0, err
-	}
-	if len(batch) > coursesync.MaxBatch {
-		return 0, fault.New("catalog.Update", fault.TooLarge, "limit", coursesync.MaxBatch).WithFix("write less in one command")
 	}
 	seq, err := c.log.Append(ctx, batch...)
 	if fault.Is(err, fault.LostUpdate) {

@@ -31,7 +31,8 @@ func TestCategoryTree(t *testing.T) {
 	wantCode(t, put("top", ""), "")
 	wantField(t, put("l0", "top"), "/parent", fault.OutOfRange) // with all below it
 	wantCode(t, put("l5", "top"), "")
-	wantCode(t, put("l0", "l7"), "")
+	wantField(t, put("l0", "l7"), "/parent", fault.OutOfRange)
+	wantCode(t, put("l0", "l6"), "")
 	wantField(t, put("x~c", "y~p"), "/parent", fault.UnknownRef)
 	wantField(t, put("c", "x~c"), "/parent", fault.UnknownRef)
 	wantCode(t, put("x~c", "top"), "")

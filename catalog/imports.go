@@ -83,7 +83,7 @@ func (tx *Tx) PutImport(r ImportRecord) error {
 		r.By = actor.Subject
 	}
 	r.File = p.line("/file", r.File, maxLine)
-	r.Map = p.text("/map", r.Map, maxMapText)
+	r.Map = p.clean("/map", p.encoded("/map", r.Map, maxMapText), maxMapText, "\n\r\t")
 	if err := p.err(op); err != nil {
 		return err
 	}

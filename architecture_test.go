@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/carrel-lms/carrel"
+
+// arrows says which of our packages each may import, tests aside. They go one way.
+var arrows = map[string][]string{
+	"fault":           {},
+	"locales":         {},
+	"sync":            {"fault"},
+	"catalog":         {"fault", "sync"},
+	"search/analysis": {},
+	"search/query":    {"fault"},
+	"search":          {"fault", "sync", "catalog", "search/analysis", "search/query"},
+	"ingest":          {"fault", "sync", "catalog"},
+	"identity":        {"fault", "catalog"},
+	"api":             {"fault", "sync", "catalog", "search", "ingest", "identity", "locales"},
+	"web":             {"fault", "sync", "catalog", "search", "identity", "locales"},
+	"":                {"fault", "sync", "catalog", "search", "search/analysis", "ingest", "identity", "locales", "api", "web"},
+}
+
+// budgets bounds the modules that each package brings into a build, the standard library aside: a common library grows unseen.
+var budgets = map[string]int{
+	"fault": 0, "locales": 5, "sync": 3, "catalog": 10, "search/analysis": 26, "search/query": 0, "search": 36, "ingest": 12, "identity": 12, "api": 62, "web": 52, "": 66,
+}
+
+// forbidden are imports, direct or not, that a package never has.
+var forbidden = map[string][]string{
+	"sync": {"net/http", "github.com/labstack/echo/v4"}, "fault": {"net/http"},
+}
+
+// forbiddenDirect are imports that a package's own files never have.
+var forbiddenDirect = map[string][]string{
+	"catalog": {"net/http", "github.com/labstack/echo/v4"}, "search": {"net/http", "github.com/labstack/echo/v4"}, "sync": {"net/http"},
+	"ingest": {"net/http", "github.com/labstack/echo/v4"}, "identity": {"net/http", "github.com/labstack/echo/v4"},
+}
+
+// listed is what the go command says of a package.
+type listed struct {
+	ImportPath    string
+	Imports, Deps []string
+	Module        *struct{ Path string }
+	Standard      bool
+}
+
+func goList(t *testing.T, args ...string) map[string]listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Deps,Module,Standard"}, args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := map[string]listed{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages[p.ImportPath] = p
+	}
+}
+
+func short(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
+
+func TestArrowsGoOneWay(t *testing.T) {
+	for path, p := range goList(t, "./...") {
+		name := short(path)
+		allowed, known := arrows[name]
+		if !known {
+			if strings.HasSuffix(name, "test") {
+				continue // helpers of tests
+			}
+			t.Errorf("package %q has no place among the arrows: give it one in this test", name)
+		}
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, module) && !slices.Contains(allowed, short(imported)) {
+				t.Errorf("%s imports %s: that arrow points the wrong way", name, short(imported))
+			}
+			if slices.Contains(forbiddenDirect[name], imported) {
+				t.Errorf("%s imports %s", name, imported)
+			}
+		}
+		for _, dep := range p.Deps {
+			if slices.Contains(forbidden[name], dep) {
+				t.Errorf("%s depends on %s", name, dep)
+			}
+		}
+	}
+}
+
+func TestModuleBudgets(t *testing.T) {
+	all := goList(t, "-deps", "./...")
+	for name, budget := range budgets {
+		p, ok := all[strings.TrimSuffix(module+"/"+name, "/")]
+		if !ok {
+			t.Errorf("there is no package %q", name)
+			continue
+		}
+		modules := map[string]bool{}
+		for _, dep := range p.Deps {
+			if m := all[dep].Module; m != nil && m.Path != module {
+				modules[m.Path] = true
+			}
+		}
+		if len(modules) > budget {
+			t.Errorf("%q brings %d modules into a build, its budget is %d: %v", name, len(modules), budget, slices.Sorted(maps.Keys(modules)))
+		}
+	}
+}

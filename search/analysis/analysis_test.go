@@ -1,0 +1,240 @@
+package analysis
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// lines returns the lines of a file under testdata, without comments.
+func lines(t *testing.T, name string) []string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for l := range strings.Lines(string(b)) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "# ") {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// finds reports whether all words of a query are in a text: what search does, without an index.
+func finds(l Lang, query, text string) bool {
+	have := map[string]bool{}
+	for _, tok := range Analyze(l, text) {
+		have[tok.Text] = true
+	}
+	for _, w := range Words(query) {
+		i := slices.IndexFunc(w.Forms, func(f Form) bool { return f.Lang == l })
+		if i < 0 || !slices.ContainsFunc(w.Forms[i].Alternatives, func(terms []string) bool {
+			return len(terms) > 0 && !slices.ContainsFunc(terms, func(s string) bool { return !have[s] })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestFrench(t *testing.T) {
+	pairs := 0
+	for _, line := range lines(t, "french.txt") {
+		forms := strings.Fields(line)
+		apart := forms[0] == "!"
+		if apart {
+			forms = forms[1:]
+		}
+		for _, q := range forms {
+			for _, text := range forms {
+				if q == text {
+					continue
+				}
+				pairs++
+				if got := finds(French, q, "Le titre : "+text+" (suite)"); got == apart {
+					t.Errorf("%q in %q: found = %v", q, text, got)
+				}
+			}
+		}
+	}
+	if pairs < 500 {
+		t.Errorf("only %d pairs", pairs)
+	}
+}
+
+func TestSubjects(t *testing.T) {
+	all := lines(t, "subjects.txt")
+	for _, l := range Langs {
+		for i, line := range all {
+			for _, q := range strings.Fields(line) {
+				for j, other := range all {
+					for _, text := range strings.Fields(other) {
+						if got := finds(l, q, "on "+text+", again"); got != (i == j) {
+							t.Errorf("%s: %q in %q: found = %v", l, q, text, got)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestChinese(t *testing.T) {
+	for _, line := range lines(t, "chinese.txt") {
+		f := strings.Split(line, "|")
+		if len(f) != 3 {
+			t.Fatalf("%q has %d fields", line, len(f))
+		}
+		for i, want := range []bool{true, false} {
+			for text := range strings.SplitSeq(f[i+1], ";") {
+				if got := finds(Chinese, f[0], text); got != want {
+					t.Errorf("%q in %q: found = %v", f[0], text, got)
+				}
+			}
+		}
+	}
+}
+
+func TestFound(t *testing.T) {
+	tests := []struct {
+		lang        Lang
+		query, text string
+		want        bool
+	}{
+		{English, "node", "Node.js in practice", true},
+		{English, "node js", "Node.js in practice", true},
+		{English, "Node.js", "Using Node JS", true},
+		{English, "asp", "ASP.NET Core", true},
+		{English, "tcp", "TCP/IP networks", true},
+		{English, "tcp/ip", "TCP and IP", true},
+		{English, "python", "Python3 for all", true},
+		{English, "python 3", "Python3 for all", true},
+		{English, "cs 101", "CS101", true},
+		{English, "cs101", "CS 101", true},
+		{English, "security", "CompTIA Security+", true},
+		{English, "elearning", "E-learning design", true},
+		{English, "learning", "E-learning design", true},
+		{English, "learner", "the learners’ choice", true},
+		{English, "learners", "The learner's choice", true},
+		{English, "o'reilly", "Tim O’Reilly", true},
+		{English, "reilly", "Tim O’Reilly", true},
+		{English, "analysis", "statistical analyses", true},
+		{English, "matrix", "matrices", true},
+		{English, "university", "the universe", false},
+		{English, "animals", "animation", false},
+		{English, "IT", "IT security", true},
+		{English, "naive resume", "naïve résumé", true},
+		{English, "Straße", "STRASSE", true},
+		{English, "c", "C/C++ in depth", true},
+		{English, "c++", "C/C++ in depth", true},
+		{English, "c", "C++ in depth", false},
+		{English, "net", ".NET in depth", false},
+		{English, "end", "the end.Next", true},
+		{English, "www.example.com", "see http://www.example.com/path", true},
+		{English, "example", "see http://www.example.com/path", true},
+		{English, "calculus i", "Calculus I", true},
+		{French, "apprentissage", "L’apprentissage profond", true},
+		{French, "aujourd'hui", "Aujourd’hui", true},
+		{French, "SI", "Audit des SI", true},
+		{Chinese, "programming", "学习programs设计", true},
+		{Chinese, "学", "学习programs设计", true},
+		{Other, "йод", "Йод и соли", true},
+		{Other, "ejemplos", "Ejemplo", false},
+		{Other, "हिन्दी", "हिन्दी सीखें", true},
+		{Other, "हिन्दा", "हिन्दी सीखें", false},
+		{Other, "ひらがな", "ひらがなとカタカナ", true},
+		{Other, "ｶﾀｶﾅ", "ひらがなとカタカナ", true},
+	}
+	for _, tt := range tests {
+		if got := finds(tt.lang, tt.query, tt.text); got != tt.want {
+			t.Errorf("%s: %q in %q: found = %v", tt.lang, tt.query, tt.text, got)
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	text := "The C++ e-learning’s l’été 數據"
+	want := []Token{
+		{Text: "c++", Fold: "c++", Start: 4, End: 7, Pos: 2, Kind: KindCode},
+		{Text: "elearn", Fold: "elearning", Start: 8, End: 18, Pos: 3, Whole: true},
+		{Text: "e", Fold: "e", Start: 8, End: 9, Pos: 3},
+		{Text: "learn", Fold: "learning", Start: 10, End: 18, Pos: 4},
+		{Text: "ete", Fold: "ete", Start: 27, End: 32, Pos: 5},
+		{Text: "数", Fold: "数", Start: 33, End: 36, Pos: 6, Kind: KindHan},
+		{Text: "数据", Fold: "数据", Start: 33, End: 39, Pos: 6, Kind: KindHan},
+		{Text: "据", Fold: "据", Start: 36, End: 39, Pos: 7, Kind: KindHan},
+	}
+	if d := cmp.Diff(want, Analyze(English, text)); d != "" {
+		t.Errorf("Analyze(%q) (-want +got):\n%s", text, d)
+	}
+}
+
+func TestFold(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"L’École d'Été", "ecole ete"},
+		{"  Ｎｏｄｅ．ｊｓ, C♯ & Œuvres!", "node.js c# oeuvres"},
+		{"數據科學 入門", "数据科学 入门"},
+		{"ﬁancé", "fiance"},
+		{"İstanbul ΣΊΣΥΦΟΣ Ёлка", "istanbul σισυφοσ елка"},
+		{"co\u00adoperate \u200fx\u200e", "cooperate x"},
+		{"①②", "12"},
+		{strings.Repeat("é", 100), strings.Repeat("e", MaxTerm)},
+		{"!?", ""},
+	}
+	for _, tt := range tests {
+		if got := Fold(tt.text); got != tt.want {
+			t.Errorf("Fold(%q) = %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestStop(t *testing.T) {
+	for _, w := range []string{"the", "The", "le", "l’un", "it", "à", "don't", "的", "和", "est-ce"} {
+		ws := Words(w)
+		if len(ws) == 0 || !slices.ContainsFunc(ws, func(x Word) bool { return !x.Stop }) {
+			continue
+		}
+		t.Errorf("%q is no stop word: %+v", w, ws)
+	}
+	for _, w := range []string{"IT", "WHO", "go", "c", "R", "AI", "son", "été", "数", "i"} {
+		for _, x := range Words(w) {
+			if x.Stop || IsStop(w) {
+				t.Errorf("%q is a stop word", w)
+			}
+		}
+	}
+	if !IsStop("avec") || !IsStop("with") || !IsStop("和") {
+		t.Error("IsStop misses a word")
+	}
+}
+
+func TestLangOf(t *testing.T) {
+	for locale, want := range map[string]Lang{
+		"en": English, "en-GB": English, "fr_CA": French, "zh-Hans": Chinese, "zh-Hant-TW": Chinese, "cmn": Chinese, "de": Other, "": Other, "english": Other,
+	} {
+		if got := LangOf(locale); got != want {
+			t.Errorf("LangOf(%q) = %q, want %q", locale, got, want)
+		}
+	}
+}
+
+// TestHanTable checks the shape of the generated table and some characters of it.
+func TestHanTable(t *testing.T) {
+	from, to := []rune(traditional), []rune(simplified)
+	if len(from) != len(to) || len(from) < 2500 {
+		t.Fatalf("%d traditional characters, %d simplified", len(from), len(to))
+	}
+	for i, r := range from {
+		if simplify(r) != to[i] || simplify(to[i]) != to[i] {
+			t.Errorf("%c becomes %c, then %c; want %c", r, simplify(r), simplify(simplify(r)), to[i])
+		}
+	}
+	if got := foldRun("後裡臺髮發乾雲書畫"); got != "后里台发发干云书画" {
+		t.Errorf("foldRun = %s", got)
+	}
+}
