@@ -20,7 +20,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/identity"
@@ -53,20 +52,19 @@ type Config struct {
 
 // API answers every request of the server. It is an http.Handler, safe for concurrent use.
 type API struct {
-	cfg      Config
-	log      *slog.Logger
-	now      func() time.Time
-	limits   Limits
-	handler  http.Handler
-	routes   []route
-	metrics  *metrics
-	callers  *callers
-	replays  *replays
-	members  *members
-	searches *semaphore.Weighted
-	origins  *http.CrossOriginProtection
-	spec     *spec
-	ready    atomic.Bool
+	cfg     Config
+	log     *slog.Logger
+	now     func() time.Time
+	limits  Limits
+	handler http.Handler
+	routes  []route
+	metrics *metrics
+	callers *callers
+	replays *replays
+	members *members
+	origins *http.CrossOriginProtection
+	spec    *spec
+	ready   atomic.Bool
 }
 
 // New builds the front. It starts nothing and is not ready before [API.SetReady].
@@ -94,7 +92,6 @@ func New(cfg Config) (*API, error) {
 	a.metrics = newMetrics(a.cfg.Registry, cfg.Catalog)
 	a.callers = newCallers(a.limits, a.now)
 	a.members = newMembers()
-	a.searches = semaphore.NewWeighted(int64(a.limits.Searches))
 	a.origins = http.NewCrossOriginProtection()
 	a.routes = a.table()
 	compress, err := newCompressor()

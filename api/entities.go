@@ -18,8 +18,8 @@ type entities[T, B any] struct {
 	stored func(v *catalog.View, id string) (catalog.Stored[T], bool, error)
 	put    func(tx *catalog.Tx, value T, cond catalog.Cond) (bool, error)
 	del    func(tx *catalog.Tx, id string, cond catalog.Cond) error
-	make   func(id string, body B) (T, error)                             // refuses an id that is not the path's
-	body   func(T) B                                                       // what PATCH starts from
+	make   func(id string, body B) (T, error)                                   // refuses an id that is not the path's
+	body   func(T) B                                                            // what PATCH starts from
 	show   func(v *catalog.View, s catalog.Stored[T]) (document any, err error) // what is read
 }
 

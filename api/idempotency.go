@@ -27,10 +27,10 @@ const (
 	replayTTL = 24 * time.Hour
 	// maxIdempotencyKey bounds a key, in bytes: a UUID has 36.
 	maxIdempotencyKey = 255
-	// maxReplays bounds the store: with answers of a few kB each it stays below 100 MB. Beyond it the oldest is dropped.
-	maxReplays = 20_000
-	// maxReplayBody is the largest answer that is kept, in bytes; of a larger one only its head is, with an empty body.
-	maxReplayBody = 1 << 20
+	// maxReplays bounds the store, in bytes: 25,000 answers of 5 kB. Beyond it the oldest are dropped.
+	maxReplays = 128 << 20
+	// maxReplayBody is the largest answer that is kept, in bytes: no course is larger. Of a larger one only the head would be kept.
+	maxReplayBody = maxDocumentBody
 	// replaySweep is how often expired answers are removed.
 	replaySweep = 10 * time.Minute
 )
@@ -208,14 +208,14 @@ func (p *replays) get(key string) (*replay, error) {
 	return found, nil
 }
 
-// put keeps an answer, and drops what is expired or too much. bbolt counts a bucket by walking it, so the bucket's own sequence holds the number.
+// put keeps an answer, and drops what is expired or too much. The bucket's own sequence holds the bytes in it: bbolt would have to walk it.
 func (p *replays) put(key string, made replay) error {
 	text, err := json.Marshal(made)
 	if err != nil {
 		return err
 	}
 	return p.db.Update(func(tx *bolt.Tx) error {
-		if err := p.sweepIn(tx); err != nil {
+		if err := p.sweepIn(tx, len(text)); err != nil {
 			return err
 		}
 		all, ends := tx.Bucket(bucketReplays), tx.Bucket(bucketReplayEnds)
@@ -228,25 +228,29 @@ func (p *replays) put(key string, made replay) error {
 		if err := ends.Put(replayEnd(made.At, key), nil); err != nil {
 			return err
 		}
-		return all.SetSequence(all.Sequence() + 1)
+		return all.SetSequence(all.Sequence() + uint64(len(text)))
 	})
+}
+
+// sweep drops what has expired.
+func (p *replays) sweep() error {
+	return p.db.Update(func(tx *bolt.Tx) error { return p.sweepIn(tx, 0) })
 }
 
 // sweepBatch bounds the answers that one transaction removes, to keep it short.
 const sweepBatch = 1000
 
-// sweepIn drops what has expired, oldest first, and what is too much.
-func (p *replays) sweepIn(tx *bolt.Tx) error {
+// sweepIn drops what has expired, and of the rest the oldest until there is room for so many bytes.
+func (p *replays) sweepIn(tx *bolt.Tx, room int) error {
 	all, ends := tx.Bucket(bucketReplays), tx.Bucket(bucketReplayEnds)
 	expired := replayEnd(p.now().Add(-replayTTL), "")
-	var old [][]byte
-	c := ends.Cursor()
-	surplus := int(all.Sequence()) + 1 - p.max //nolint:gosec // at most maxReplays
-	for k, _ := c.First(); k != nil && len(old) < sweepBatch && (len(old) < surplus || bytes.Compare(k, expired) < 0); k, _ = c.Next() {
-		old = append(old, bytes.Clone(k[timeBytes:]))
-	}
-	for _, key := range old {
-		if err := dropReplay(all, ends, key); err != nil {
+	for range sweepBatch {
+		k, _ := ends.Cursor().First()
+		full := all.Sequence()+uint64(room) > uint64(p.max) //nolint:gosec // neither is negative
+		if k == nil || !full && bytes.Compare(k, expired) > 0 {
+			return nil
+		}
+		if err := dropReplay(all, ends, bytes.Clone(k[timeBytes:])); err != nil {
 			return err
 		}
 	}
@@ -261,11 +265,12 @@ func dropReplay(all, ends *bolt.Bucket, key []byte) error {
 	var old struct {
 		At time.Time `json:"at"`
 	}
+	size := uint64(len(text))
 	err := json.Unmarshal(text, &old)
 	if err == nil {
 		err = ends.Delete(replayEnd(old.At, string(key)))
 	}
-	return errors.Join(err, all.Delete(key), all.SetSequence(all.Sequence()-1))
+	return errors.Join(err, all.Delete(key), all.SetSequence(all.Sequence()-min(all.Sequence(), size)))
 }
 
 // timeBytes is the length of the time in a key of bucketReplayEnds: big-endian, so that keys sort by it.
@@ -337,7 +342,7 @@ func (a *API) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := a.replays.db.Update(a.replays.sweepIn); err != nil {
+			if err := a.replays.sweep(); err != nil {
 				a.log.WarnContext(ctx, "api: kept answers could not be swept", errAttr(err))
 			}
 		}

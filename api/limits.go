@@ -2,14 +2,13 @@ package api
 
 import "time"
 
-// Limits bound what one request, one caller and all of them together may take. A zero field gets its default.
+// Limits bound what one request and one caller may take. A zero field gets its default. Searches at once are bounded by search itself.
 type Limits struct {
-	Rate     float64       // requests a second that one caller may keep up; negative switches the limit off
-	Burst    int           // requests that one caller may send at once
-	Callers  int           // callers remembered; beyond it the one unseen for longest is forgotten
-	Searches int           // searches at work at once
-	Timeout  time.Duration // for one request, uploads excepted
-	Import   int64         // bytes of an imported file
+	Rate    float64       // requests a second that one caller may keep up; negative switches the limit off
+	Burst   int           // requests that one caller may send at once
+	Callers int           // callers remembered; beyond it the one unseen for longest is forgotten
+	Timeout time.Duration // for one request, uploads excepted
+	Import  int64         // bytes of an imported file
 }
 
 // The defaults of [Limits].
@@ -20,8 +19,6 @@ const (
 	defaultBurst = 200
 	// defaultCallers at about 200 bytes each is 10 MB.
 	defaultCallers = 50_000
-	// defaultSearches: a search keeps a core busy for milliseconds, so that more at once only wait for each other.
-	defaultSearches = 32
 	// defaultTimeout is beyond every honest request; what takes longer is given up to free what it holds.
 	defaultTimeout = 30 * time.Second
 	// defaultImport holds about half a million courses.
@@ -41,7 +38,6 @@ const (
 // Waits.
 const (
 	afterWait    = 5 * time.Second // the contract's bound for after=
-	searchWait   = 2 * time.Second // for a free place among the searches
 	replayWait   = 10 * time.Second
 	uploadWait   = 15 * time.Minute // for a file of defaultImport over a slow line
 	defaultRetry = 1                // seconds, in Retry-After, when nobody knows better
@@ -56,9 +52,6 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Callers <= 0 {
 		l.Callers = defaultCallers
-	}
-	if l.Searches <= 0 {
-		l.Searches = defaultSearches
 	}
 	if l.Timeout <= 0 {
 		l.Timeout = defaultTimeout

@@ -246,4 +246,3 @@ func (a *API) deleteMyBookmark(w http.ResponseWriter, r *http.Request) error {
 		return tx.DeleteBookmark(me(r), myCourse(r))
 	})
 }
-

@@ -61,4 +61,3 @@ func methodLabel(method string) string {
 	}
 	return "other"
 }
-

@@ -18,7 +18,7 @@ func mustBeSomebody(tx *catalog.Tx) error {
 
 // entityMeta is what the catalog decides of an instructor, tag or category: shown, and ignored in what is written.
 type entityMeta struct {
-	Org       *catalog.OrgID `json:"org"`
+	Org *catalog.OrgID `json:"org"`
 	versioned
 }
 
@@ -120,9 +120,11 @@ type tagView struct {
 func (a *API) tags() entities[catalog.Tag, tagBody] {
 	type stored = catalog.Stored[catalog.Tag]
 	return entities[catalog.Tag, tagBody]{
-		api:    a,
-		list:   a.cfg.Catalog.ListTags,
-		seen:   func(v *catalog.View, actor catalog.Actor, id string) (stored, error) { return v.TagFor(actor, catalog.TagID(id)) },
+		api:  a,
+		list: a.cfg.Catalog.ListTags,
+		seen: func(v *catalog.View, actor catalog.Actor, id string) (stored, error) {
+			return v.TagFor(actor, catalog.TagID(id))
+		},
 		stored: func(v *catalog.View, id string) (stored, bool, error) { return v.Tag(catalog.TagID(id)) },
 		put:    (*catalog.Tx).PutTag,
 		del:    func(tx *catalog.Tx, id string, cond catalog.Cond) error { return tx.DeleteTag(catalog.TagID(id), cond) },

@@ -76,8 +76,8 @@ func (a *API) putMyProgress(w http.ResponseWriter, r *http.Request) error {
 
 // exportBody is everything held about a learner.
 type exportBody struct {
-	Subject    catalog.LearnerID                         `json:"subject"`
-	ExportedAt time.Time                                 `json:"exported_at"`
+	Subject    catalog.LearnerID                        `json:"subject"`
+	ExportedAt time.Time                                `json:"exported_at"`
 	Kinds      map[coursesync.Kind][]catalog.ExportItem `json:"kinds"`
 }
 

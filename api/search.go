@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -9,16 +8,6 @@ import (
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/search"
 )
-
-// turn waits for a place among the searches, and returns what gives it back.
-func (a *API) turn(r *http.Request) (func(), error) {
-	ctx, cancel := context.WithTimeout(r.Context(), searchWait)
-	defer cancel()
-	if err := a.searches.Acquire(ctx, 1); err != nil {
-		return nil, fault.Wrap("api.search", fault.Overloaded, err, "retry_after", defaultRetry)
-	}
-	return func() { a.searches.Release(1) }, nil
-}
 
 func (a *API) search(w http.ResponseWriter, r *http.Request) error {
 	c := callOf(r.Context())
@@ -32,11 +21,6 @@ func (a *API) search(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	req.Actor, req.Locale = c.actor, c.locale
-	release, err := a.turn(r)
-	if err != nil {
-		return err
-	}
-	defer release()
 	found, err := a.cfg.Search.Search(r.Context(), req)
 	if err != nil {
 		return err
@@ -73,11 +57,6 @@ func (a *API) suggest(w http.ResponseWriter, r *http.Request) error {
 		}
 		limit = n
 	}
-	release, err := a.turn(r)
-	if err != nil {
-		return err
-	}
-	defer release()
 	list, err := a.cfg.Search.Suggest(r.Context(), c.actor, catalog.Locale(c.tag), prefix, limit)
 	if err != nil {
 		return err

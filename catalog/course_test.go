@@ -63,8 +63,8 @@ func TestCourseValidation(t *testing.T) {
 		"year 0":            {func(c *Course) { c.StartsAt = &time.Time{} }, "/starts_at", fault.OutOfRange},
 		"year 20000":        {func(c *Course) { d := noon.AddDate(18_000, 0, 0); c.EndsAt = &d }, "/ends_at", fault.OutOfRange},
 		"itself":            {func(c *Course) { c.Prerequisites = []CourseID{"a"} }, "/prerequisites/0", fault.Cycle},
-		"many tags":         {func(c *Course) { c.Tags = make([]TagID, 51) }, "/tags", fault.TooMany},
-		"many instructors":  {func(c *Course) { c.Instructors = make([]InstructorID, 101) }, "/instructors", fault.TooMany},
+		"many tags":         {func(c *Course) { c.Tags = make([]TagID, maxTags+1) }, "/tags", fault.TooMany},
+		"many instructors":  {func(c *Course) { c.Instructors = make([]InstructorID, maxInstructors+1) }, "/instructors", fault.TooMany},
 		"provider":          {func(c *Course) { c.Provider = long(201) }, "/provider", fault.TooLong},
 	} {
 		t.Run(name, func(t *testing.T) {

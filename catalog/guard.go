@@ -24,7 +24,11 @@ func (tx *Tx) refer(kind coursesync.Kind, id string) error {
 	if w, ok := tx.overlay.writes[kind][id]; ok && w.change.Seq == 0 {
 		return nil // made in here: nobody can be deleting it
 	}
-	_, err := tx.put(KindSetting, guardOf(kind, id), channelStaff, guard{}, putOpts{blind: true})
+	key := guardOf(kind, id)
+	if _, done := tx.overlay.writes[KindSetting][key]; done {
+		return nil
+	}
+	_, err := tx.put(KindSetting, key, channelStaff, guard{}, putOpts{blind: true})
 	return err
 }
 

@@ -31,7 +31,7 @@ type write struct {
 type txState struct {
 	actor  Actor
 	now    time.Time
-	reads  map[ref]coursesync.Seq // the version read; Absent when nothing was there
+	reads  map[ref]coursesync.Change // what was read, valid while the view is open; IfSeq is what guards it: the version, Absent when nothing was there
 	writes map[coursesync.Kind]map[string]*write
 	count  int
 	labels map[labelKey]string // of tags and categories written, see zeroLabels
@@ -43,7 +43,7 @@ type txState struct {
 func newTxState(actor Actor, now time.Time) *txState {
 	return &txState{
 		actor: actor, now: now.UTC().Truncate(time.Millisecond),
-		reads:  map[ref]coursesync.Seq{},
+		reads:  map[ref]coursesync.Change{},
 		writes: map[coursesync.Kind]map[string]*write{},
 		labels: map[labelKey]string{},
 	}
@@ -55,6 +55,9 @@ func (v *View) get(kind coursesync.Kind, key string) (coursesync.Change, bool) {
 		if w, ok := v.overlay.writes[kind][key]; ok {
 			return w.change, w.change.Op != coursesync.OpDelete
 		}
+		if ch, ok := v.overlay.reads[ref{kind, key}]; ok { // an import names the same tags a thousand times
+			return ch, ch.IfSeq != coursesync.Absent
+		}
 	}
 	ch, ok := v.bv.Get(kind, key)
 	ok = ok && ch.Op != coursesync.OpDelete
@@ -65,11 +68,11 @@ func (v *View) get(kind coursesync.Kind, key string) (coursesync.Change, bool) {
 }
 
 func (s *txState) remember(kind coursesync.Kind, key string, ch coursesync.Change, ok bool) {
-	seq := coursesync.Absent
+	ch.IfSeq = coursesync.Absent
 	if ok {
-		seq = ch.Seq
+		ch.IfSeq = ch.Seq
 	}
-	s.reads[ref{kind, key}] = seq
+	s.reads[ref{kind, key}] = ch
 }
 
 // exists reports whether an entity is live, and guards that it stays so.
@@ -187,7 +190,9 @@ func (tx *Tx) put(kind coursesync.Kind, key string, channel coursesync.Channel, 
 	if exists && old.Schema == bodySchema && bytes.Equal(old.Body, body) {
 		return false, nil
 	}
-	ch.Seq, ch.Created = old.Seq, old.Created
+	if exists {
+		ch.Seq, ch.Created = old.Seq, old.Created
+	}
 	tx.overlay.add(ch)
 	return true, nil
 }
@@ -249,8 +254,8 @@ func (s *txState) batch() []coursesync.Change {
 			w := s.writes[kind][key]
 			ch := w.change
 			ch.Seq, ch.Created, ch.At = 0, 0, time.Time{}
-			if seq, read := s.reads[ref{kind, key}]; read {
-				ch.IfSeq = seq
+			if was, read := s.reads[ref{kind, key}]; read {
+				ch.IfSeq = was.IfSeq
 			}
 			if ch.Op == coursesync.OpDelete && ch.IfSeq == coursesync.Absent {
 				ch.Op = coursesync.OpAssert // made and deleted in here
@@ -258,9 +263,9 @@ func (s *txState) batch() []coursesync.Change {
 			batch = append(batch, ch)
 		}
 	}
-	for r, seq := range s.reads {
+	for r, was := range s.reads {
 		if _, written := s.writes[r.kind][r.key]; !written {
-			batch = append(batch, coursesync.Change{Kind: r.kind, Key: r.key, Op: coursesync.OpAssert, IfSeq: seq})
+			batch = append(batch, coursesync.Change{Kind: r.kind, Key: r.key, Op: coursesync.OpAssert, IfSeq: was.IfSeq})
 		}
 	}
 	return batch

@@ -81,7 +81,7 @@ func zeroCourse(t *tables, a coursesync.Applied) error {
 	if err := t.replace(was, is); err != nil {
 		return err
 	}
-	return zeroCourseOfLearners(t, a)
+	return zeroCourseOfLearners(t, CourseID(a.Key), now)
 }
 
 // row is a key in a table, without a value.

@@ -93,13 +93,9 @@ func zeroLearner(t *tables, a coursesync.Applied) error {
 	return nil
 }
 
-// zeroCourseOfLearners derives from changes of courses, after zeroCourse.
-func zeroCourseOfLearners(t *tables, a coursesync.Applied) error {
-	now, err := liveBody[courseRefs](a.Change)
-	if err != nil {
-		return err
-	}
-	return t.changeCourse(CourseID(a.Key), func(n *courseNumbers) {
+// zeroCourseOfLearners derives from changes of courses, after zeroCourse; now is nil when the course is gone.
+func zeroCourseOfLearners(t *tables, id CourseID, now *courseRefs) error {
+	return t.changeCourse(id, func(n *courseNumbers) {
 		n.Exists, n.Published, n.Instructors = now != nil, false, nil
 		if now == nil {
 			return

@@ -106,7 +106,7 @@ func (a *applier) all() error {
 // cell returns a cell, whether it says anything, and whether that is to clear the field.
 func (a *applier) cell(name string) (v string, given, cleared bool) {
 	v = a.row.cells[name]
-	return v, v != "", v == clear
+	return v, v != "", v == clearCell
 }
 
 // set writes a plain text cell.

@@ -106,7 +106,7 @@ func (r kindRow) localized(name string, plain catalog.Locale, into map[catalog.L
 	set := func(l catalog.Locale, v string) {
 		switch v {
 		case "":
-		case clear:
+		case clearCell:
 			delete(out, l)
 		default:
 			out[l] = v
@@ -260,7 +260,7 @@ func applyCategory(im *importer, tx *catalog.Tx, r kindRow) (outcome, error) {
 	c.Label = r.localized("label", catalog.English, c.Label)
 	switch v := r["parent"]; v {
 	case "":
-	case clear:
+	case clearCell:
 		c.Parent = ""
 	default:
 		c.Parent = catalog.CategoryID(im.own(v))

@@ -108,7 +108,7 @@ func TestNumbers(t *testing.T) {
 
 func TestCheckNamesTheColumn(t *testing.T) {
 	for column, cell := range map[string]string{
-		"rating": "6", "level": "Degree", "certificate": "maybe", "starts_at": "soon", "language": "klingon!", "instructor_ratings": "4|x", "state": clear,
+		"rating": "6", "level": "Degree", "certificate": "maybe", "starts_at": "soon", "language": "klingon!", "instructor_ratings": "4|x", "state": clearCell,
 		"title": "a\nb", "duration_minutes": "long",
 	} {
 		cells := map[string]string{"id": "1", "title": "t"}

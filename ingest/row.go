@@ -13,8 +13,8 @@ import (
 	"github.com/carrel-lms/carrel/fault"
 )
 
-// clear is the cell that empties a field; an empty cell keeps what is there.
-const clear = `\N`
+// clearCell is the cell that empties a field; an empty cell keeps what is there.
+const clearCell = `\N`
 
 // columns are the canonical ones of courses, as CONTRACT lists them; title, summary and description also come as name@locale.
 var columns = []string{
@@ -107,7 +107,7 @@ func (r *courseRow) foldInstructors(later courseRow) {
 
 // list splits at "|"; items are trimmed, and empty ones kept so that aligned lists stay aligned.
 func list(cell string) []string {
-	if cell == "" || cell == clear {
+	if cell == "" || cell == clearCell {
 		return nil
 	}
 	items := strings.Split(cell, "|")
@@ -151,10 +151,10 @@ func (r courseRow) check() error {
 	}
 	for _, name := range sortedKeys(r.cells) {
 		v := r.cells[name]
-		if v == clear && !slices.Contains(clearable, name) {
+		if v == clearCell && slices.Contains(needed, name) {
 			return badCell(name, fault.Required, `%s cannot be cleared by \N`, name)
 		}
-		if v != clear {
+		if v != clearCell {
 			if err := checkCell(name, v); err != nil {
 				return err
 			}
@@ -163,10 +163,8 @@ func (r courseRow) check() error {
 	return nil
 }
 
-// clearable are the columns that \N empties; translated texts are in the list by their base name's absence from the refusals below.
-var clearable = slices.DeleteFunc(slices.Clone(columns), func(name string) bool {
-	return slices.Contains([]string{"id", "title", "language", "state", "org"}, name)
-})
+// needed are the columns that \N does not empty: a course always has them.
+var needed = []string{"id", "title", "language", "state", "org"}
 
 func checkCell(name, v string) error {
 	var err error

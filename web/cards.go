@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/language/display"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/locales"
 )
 
@@ -156,16 +157,24 @@ func (v *visit) tags(view *catalog.View, ids []catalog.TagID) ([]label, error) {
 	return list, nil
 }
 
+// tag returns a tag's label; its id when there is no such tag for the visitor.
 func (v *visit) tag(view *catalog.View, id catalog.TagID) (label, error) {
-	t, _, err := view.Tag(id)
+	t, err := view.TagFor(v.actor, id)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return label{}, err
+	}
 	text, in := catalog.LabelIn(t.Value.Label, v.locale, string(id))
-	return v.label(text, in, "tag", string(id)), err
+	return v.label(text, in, "tag", string(id)), nil
 }
 
+// category is like tag.
 func (v *visit) category(view *catalog.View, id catalog.CategoryID) (label, error) {
-	c, _, err := view.Category(id)
+	c, err := view.CategoryFor(v.actor, id)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return label{}, err
+	}
 	text, in := catalog.LabelIn(c.Value.Label, v.locale, string(id))
-	return v.label(text, in, "category", string(id)), err
+	return v.label(text, in, "category", string(id)), nil
 }
 
 // label links a text to the search for it. A text in no known language is a name, which needs no lang.

@@ -42,11 +42,14 @@ type facetValue struct {
 	Stars    *rating // of ratings: drawn before the text
 }
 
-// facetParams names the facets in the order of the page, with their parameters. open says which show their values at once.
-var facetParams = []struct {
+// facetParam is a facet on the page: one says that it has at most one value.
+type facetParam struct {
 	name, param string
 	one, open   bool
-}{
+}
+
+// facetParams names the facets in the order of the page, with their parameters. open says which show their values at once.
+var facetParams = []facetParam{
 	{search.FacetCategory, "category", false, true},
 	{search.FacetTags, "tag", false, true},
 	{search.FacetLevel, "level", false, true},
@@ -207,15 +210,36 @@ type chip struct {
 	without    search.Request
 }
 
+// listOf returns where a request keeps the values of a facet's filter; nil for filters that are no lists.
+func listOf(r *search.Request, facet string) *[]string {
+	switch facet {
+	case search.FacetTags:
+		return &r.Tags
+	case search.FacetCategory:
+		return &r.Categories
+	case search.FacetLevel:
+		return &r.Levels
+	case search.FacetLanguage:
+		return &r.Languages
+	case search.FacetProvider:
+		return &r.Providers
+	case search.FacetInstructors:
+		return &r.Instructors
+	case search.FacetAvailability:
+		return &r.Availabilities
+	}
+	return nil
+}
+
 // chips lists the filters in force, in the order of the facets.
 func (v *visit) chips(view *catalog.View, q query) ([]chip, error) {
 	var list []chip
 	add := func(text, lang string, drop func(*search.Request)) {
-		without := q.with(drop)
-		list = append(list, chip{Text: text, Lang: lang, URL: without.url(), without: without.req})
+		rest := q.with(drop)
+		list = append(list, chip{Text: text, Lang: lang, URL: rest.url(), without: rest.req})
 	}
 	for _, fp := range facetParams {
-		at := q.values(fp.name)
+		at := listOf(&q.req, fp.name)
 		if at == nil {
 			continue
 		}
@@ -225,8 +249,8 @@ func (v *visit) chips(view *catalog.View, q query) ([]chip, error) {
 				return nil, err
 			}
 			add(x.Text, x.Lang, func(r *search.Request) {
-				list := (&query{req: *r}).values(fp.name)
-				dropValue(r, fp.name, *list, value)
+				list := listOf(r, fp.name)
+				*list = without(*list, value)
 			})
 		}
 	}
@@ -285,17 +309,3 @@ func (v *visit) nameOf(view *catalog.View, facet, value string) string {
 func without(list []string, value string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == value })
 }
-
-// hiddenField carries a filter that has no control on the page through the form.
-type hiddenField struct{ Name, Value string }
-
-func hidden(name string, values ...string) []hiddenField {
-	var list []hiddenField
-	for _, v := range values {
-		list = append(list, hiddenField{name, v})
-	}
-	return list
-}
-
-// addressOf makes an address of the search page.
-func addressOf(v url.Values) string { return withQuery("/", v) }

@@ -22,7 +22,7 @@ var irregularFrench = map[string]string{
 	"actrice": "acteu", "actrices": "acteu", "acteur": "acteu", "acteurs": "acteu", "tutrice": "tuteu", "tutrices": "tuteu", "tuteur": "tuteu", "tuteurs": "tuteu",
 	"tierce": "tier", "tierces": "tier", "maitresse": "maitr", "maitresses": "maitr", "clef": "cle", "clefs": "cle", "nee": "ne", "nees": "ne", "nes": "ne",
 	"sociaux": "social", "creatrice": "createu", "creatrices": "createu", "matrice": "matric", "matrices": "matric", "bus": "bus", "gaz": "gaz", "temps": "temp",
-	"nue": "nu", "nues": "nu", "nus": "nu", "mure": "mur", "mures": "mur", "oeufs": "oeuf", "boeufs": "boeuf", "mesdames": "madam", "messieurs": "monsieu",
+	"nue": "nu", "nues": "nu", "nus": "nu", "mure": "mur", "mures": "mur", "oeufs": "oeuf", "boeufs": "boeuf", "mere": "mere", "meres": "mere", "mesdames": "madam", "messieurs": "monsieu",
 }
 
 // stemFrench returns the stem of a folded word.

@@ -17,15 +17,15 @@ var (
 		his how if in into is isnt it its me my no not of on or our she should so some such than that the their them then there these
 		they this those to us was we were what when which who will with would you your youll youre youve weve im ive`)
 	stopFrench = set(`a au aux avec ca ce ceci cela celle ces cet cette chez comme dans de des dont du elle elles en est et
-		etes etre eux il ils je la le les leur leurs lui ma mais me meme mes moi mon ne ni nos notre nous on ont ou par pas plus pour
+		etre eux il ils je la le les leur leurs lui ma mais me meme mes moi mon ne ni nos notre nous on ont ou par pas plus pour
 		que quel quelle quelles quels qui quoi sa se ses si sont sur ta te tes toi ton tous tout toute toutes tu un une vos votre vous y`)
 	// Chinese particles count only where they stand alone in a query; within a run there are no words to leave out.
 	stopChinese = set(`的 了 和 与 及 或 在 是 吗 呢 吧 之 等 以及 关于`)
 )
 
-// acronyms are stop words that name something when they are written in capitals: information technology, the World
-// Health Organization, operations research, systèmes d'information.
-var acronyms = set("IT US WHO OR IS SI DES ME")
+// names are stop words that name something as they are written: information technology, the World Health Organization,
+// operations research, systèmes d'information; corn, which is no but; what is sure, not on.
+var names = set("IT US WHO OR IS SI DES ME maïs Maïs MAÏS sûr Sûr")
 
 // elided lists the French words that lose their vowel before another.
 var elided = set("c d j l m n s t qu jusqu lorsqu puisqu quoiqu")
@@ -35,7 +35,7 @@ var contracted = set("t d m re ve ll")
 
 // stops reports whether a word, written and folded, is a stop word in texts of a language.
 func stops(l Lang, written, fold string) bool {
-	if acronyms[written] {
+	if names[written] {
 		return false
 	}
 	switch l {

@@ -1,0 +1,385 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	index "github.com/blevesearch/bleve_index_api"
+
+	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/search/analysis"
+	"github.com/carrel-lms/carrel/search/query"
+)
+
+const (
+	// maxAll is up to how many words must all match; of more, any does.
+	maxAll = 4
+	// maxPrefixTerms bounds the terms that a prefix stands for. A catalog has fewer that begin alike.
+	maxPrefixTerms = 50_000
+	// checkEvery is how many postings are read between two looks at the deadline.
+	checkEvery = 1 << 13
+)
+
+// matches are the rows that the words of a query found, with their scores.
+type matches struct {
+	rows      []int32   // in no order
+	score     []float32 // by row
+	matched   []uint8   // by row: how many words
+	need      int       // words that must match: all, or one
+	words     int       // to be found
+	relaxed   bool
+	corrected map[int]string // by the place of the word: what stands for it
+	marks     marker         // what to highlight
+	explained []explainedWord
+}
+
+// explainedWord is what one word gave, by row.
+type explainedWord struct {
+	text  string
+	score []float32
+	tier  []uint8
+}
+
+// missing is what a score loses by words that the course does not have.
+func (m *matches) missing(i int32) float64 {
+	if m.words == 0 || int(m.matched[i]) >= m.words {
+		return 0
+	}
+	return -missingWeight * float64(m.score[i]) * float64(m.words-int(m.matched[i])) / float64(m.words)
+}
+
+// matcher looks up words, one after another, in the index. It works on arrays with a place for each row, which it borrows.
+type matcher struct {
+	*scratch
+	ctx     context.Context
+	index   index.IndexReader
+	docs    []int32 // row by document number
+	cols    *columns
+	visible []bool
+	total   int            // visible rows
+	mean    [langs]float32 // mean length of the texts of each language
+	doc     index.TermFieldDoc
+	reads   int
+	out     *matches
+}
+
+// word is a word of the query that has to be found.
+type word struct {
+	analysis.Word
+	place  int // of its clause in the query
+	prefix bool
+}
+
+// wordsOf returns the words of a query: without stop words, unless there is nothing else.
+func wordsOf(q query.Query) []word {
+	var all, telling []word
+	for i, c := range q.Clauses {
+		if c.Kind != query.KindWord || c.Not {
+			continue
+		}
+		parts := analysis.Words(c.Text)
+		for j, w := range parts {
+			all = append(all, word{Word: w, place: i, prefix: c.Prefix && j == len(parts)-1})
+			if !w.Stop {
+				telling = append(telling, all[len(all)-1])
+			}
+		}
+	}
+	if len(telling) > 0 {
+		return telling
+	}
+	return all
+}
+
+// run finds what the words and phrases of a query match. Without any, rows is nil.
+func (m *matcher) run(p *plan, q query.Query) error {
+	words := wordsOf(q)
+	m.out.words = len(words)
+	m.out.need = len(words)
+	if len(words) > maxAll {
+		m.out.need = 1
+	}
+	var missing []word
+	for _, w := range words {
+		found, err := m.word(w)
+		if err != nil {
+			return err
+		}
+		if !found {
+			missing = append(missing, w)
+		}
+	}
+	if m.out.need > 0 && !m.anyWith(m.out.need) {
+		if err := m.relax(missing); err != nil {
+			return err
+		}
+	}
+	m.keep(m.out.need)
+	for _, c := range q.Clauses {
+		if c.Kind == query.KindPhrase && !c.Not {
+			if err := m.phrase(p, c.Text, len(words) > 0); err != nil {
+				return err
+			}
+			words = append(words, word{})
+		}
+	}
+	return nil
+}
+
+// anyWith reports whether a row has so many of the words.
+func (m *matcher) anyWith(n int) bool {
+	return slices.ContainsFunc(m.out.rows, func(i int32) bool { return int(m.matched[i]) >= n })
+}
+
+// keep drops the rows with fewer words.
+func (m *matcher) keep(n int) {
+	m.out.rows = slices.DeleteFunc(m.out.rows, func(i int32) bool {
+		if int(m.matched[i]) >= n {
+			return false
+		}
+		m.clearRow(i)
+		return true
+	})
+}
+
+// relax lets one word suffice, and of a Han run half of its pairs.
+func (m *matcher) relax(missing []word) error {
+	for _, w := range missing {
+		if w.Kind != analysis.KindHan {
+			continue
+		}
+		terms := w.Forms[0].Alternatives[0]
+		if err := m.alternative(fieldExact, terms, tierPartial, (len(terms)+1)/2); err != nil {
+			return err
+		}
+		m.out.marks.addTerms(analysis.Other, terms)
+		m.settle(w.Text)
+	}
+	m.out.need = 1
+	m.out.relaxed = len(m.out.rows) > 0
+	return nil
+}
+
+// word looks up one word: as it stands, then with typos when nothing visible has it.
+func (m *matcher) word(w word) (found bool, err error) {
+	if err := m.forms(&w.Word, tierExact, tierStem); err != nil {
+		return false, err
+	}
+	m.out.marks.add(&w.Word)
+	if w.prefix && w.Kind != analysis.KindHan {
+		if err := m.prefixed(w.Fold); err != nil {
+			return false, err
+		}
+		m.out.marks.prefix = w.Fold
+	}
+	if len(m.current) == 0 {
+		if err := m.typos(w); err != nil {
+			return false, err
+		}
+	}
+	found = len(m.current) > 0
+	m.settle(w.Text)
+	return found, nil
+}
+
+// settle adds what the current word found to the scores, and makes room for the next word. Only now it is known how many courses have it. What a
+// caller may not see plays no part, so that scores tell nothing of it.
+func (m *matcher) settle(text string) {
+	weight := idf(m.total, len(m.current))
+	var e explainedWord
+	if m.explain && len(m.current) > 0 {
+		e = explainedWord{text: text, score: make([]float32, len(m.best)), tier: make([]uint8, len(m.best))}
+		m.out.explained = append(m.out.explained, e)
+	}
+	for _, i := range m.current {
+		if m.matched[i] == 0 {
+			m.out.rows = append(m.out.rows, i)
+		}
+		s := m.best[i] * weight
+		m.score[i] += s
+		m.matched[i]++
+		if e.score != nil {
+			e.score[i], e.tier[i] = s, m.tier[i]
+		}
+		m.best[i] = 0
+	}
+	m.current = m.current[:0]
+}
+
+// forms looks up the forms that a word has in each language.
+func (m *matcher) forms(w *analysis.Word, exact, stem int) error {
+	type lookup struct {
+		field int
+		terms []string
+	}
+	var done []lookup
+	for _, f := range w.Forms {
+		field, tier := fieldExact, exact
+		if w.Kind != analysis.KindHan {
+			if s, ok := stemField(f.Lang); ok {
+				field, tier = s, stem
+			}
+		}
+		for _, terms := range f.Alternatives {
+			same := func(l lookup) bool { return l.field == field && slices.Equal(l.terms, terms) }
+			if len(terms) == 0 || slices.ContainsFunc(done, same) {
+				continue
+			}
+			done = append(done, lookup{field, terms})
+			if err := m.alternative(field, terms, tier, len(terms)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// alternative looks up the rows that have at least so many of the terms of a field, and keeps for each row the best that the current
+// word has found so far.
+func (m *matcher) alternative(field int, terms []string, tier, need int) error {
+	n := uint8(min(need, len(terms))) //nolint:gosec // a word has few terms
+	found := m.found[:0]
+	defer func() { m.found = found[:0] }()
+	lang := fieldLang[field]
+	mean := max(m.mean[lang], 1)
+	for _, term := range terms {
+		err := m.postings(field, term, true, func(i int32, tf float32) {
+			if m.count[i] == 0 {
+				found = append(found, i)
+			}
+			m.count[i]++
+			m.sum[i] += saturate(tf, m.cols.row(i).lengths[lang]/mean)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(found) > 0 {
+		for _, term := range terms {
+			err := m.postings(field+titleOffset, term, false, func(i int32, _ float32) {
+				if m.count[i] >= n {
+					m.sum[i] += titleWeight
+				}
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for _, i := range found {
+		if m.count[i] >= n {
+			m.offer(i, tierWeights[tier]*m.sum[i]/float32(len(terms)), tier)
+		}
+		m.count[i], m.sum[i] = 0, 0
+	}
+	return nil
+}
+
+// offer gives a row a weight by the current word, if it has none better.
+func (m *matcher) offer(i int32, weight float32, tier int) {
+	if m.best[i] == 0 {
+		m.current = append(m.current, i)
+	}
+	if weight > m.best[i] {
+		m.best[i], m.tier[i] = weight, uint8(tier) //nolint:gosec // six of them
+	}
+}
+
+// prefixed looks up all words that begin so.
+func (m *matcher) prefixed(prefix string) error {
+	for field, weight := range map[int]float32{fieldExact: 1, fieldTitleExact: 1 + titleWeight} {
+		err := m.dictionary(field, prefix, func(term string) error {
+			return m.postings(field, term, false, func(i int32, _ float32) {
+				m.offer(i, tierWeights[tierPrefix]*weight, tierPrefix)
+			})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dictionary calls fn with the terms of a field that begin with a prefix.
+func (m *matcher) dictionary(field int, prefix string, fn func(term string) error) error {
+	dict, err := m.index.FieldDictPrefix(fieldNames[field], []byte(prefix))
+	if err != nil {
+		return err
+	}
+	defer dict.Close() //nolint:errcheck // it was only read
+	for range maxPrefixTerms {
+		entry, err := dict.Next()
+		if err != nil || entry == nil {
+			return err
+		}
+		if err := fn(entry.Term); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// postings calls fn for every visible row that has a term in a field.
+func (m *matcher) postings(field int, term string, freq bool, fn func(i int32, tf float32)) error {
+	tfr, err := m.index.TermFieldReader(context.Background(), []byte(term), fieldNames[field], freq, false, false)
+	if err != nil {
+		return err
+	}
+	defer tfr.Close() //nolint:errcheck // it was only read
+	for {
+		if m.reads++; m.reads%checkEvery == 0 && m.ctx.Err() != nil {
+			return m.ctx.Err()
+		}
+		doc, err := tfr.Next(&m.doc)
+		if err != nil || doc == nil {
+			return err
+		}
+		n := int(doc.ID.Value()) //nolint:gosec // document numbers are 32 bits wide
+		if n >= len(m.docs) {
+			return errDocs
+		}
+		if i := m.docs[n]; i >= 0 && m.visible[i] {
+			fn(i, float32(doc.Freq))
+		}
+	}
+}
+
+// errDocs cannot happen while a table belongs to its snapshot.
+var errDocs = errors.New("search: a document without a number")
+
+// exclude returns the rows that a word or phrase with a minus before it takes away.
+func (m *matcher) exclude(p *plan, c query.Clause) ([]int32, error) {
+	if c.Kind == query.KindPhrase {
+		return m.holding(p, c.Text, func(int32) bool { return true })
+	}
+	var rows []int32
+	for n, w := range analysis.Words(c.Text) {
+		if err := m.forms(&w, tierExact, tierStem); err != nil {
+			return nil, err
+		}
+		// Of several words in one, all must be there.
+		rows = slices.DeleteFunc(rows, func(i int32) bool { return m.best[i] == 0 })
+		if n == 0 {
+			rows = slices.Clone(m.current)
+		}
+		m.drop()
+	}
+	return rows, nil
+}
+
+// drop forgets what the current word has found.
+func (m *matcher) drop() {
+	for _, i := range m.current {
+		m.best[i] = 0
+	}
+	m.current = m.current[:0]
+}
+
+// deadline turns the end of a search's own time into an answer.
+func deadline(parent context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && parent.Err() == nil {
+		return fault.Wrap("search.Search", fault.Overloaded, err, "retry_after", retryAfter)
+	}
+	return err
+}

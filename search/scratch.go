@@ -1,0 +1,45 @@
+package search
+
+// scratch is what a search computes in: arrays with a place for each row, kept from one search to the next. All but visible is zero when it is
+// not in use.
+type scratch struct {
+	visible []bool
+	score   []float32 // by all words so far
+	matched []uint8   // how many of them
+	best    []float32 // by the current word
+	tier    []uint8   // how that was found; meaningful where best is not 0
+	count   []uint8   // terms of the current alternative
+	sum     []float32
+	explain bool
+
+	rows, current, found []int32 // with something in score, best, count
+}
+
+// borrow returns a scratch with room for n rows.
+func (x *Index) borrow(n int) *scratch {
+	s, _ := x.pool.Get().(*scratch)
+	if s == nil || cap(s.visible) < n {
+		room := n + n/8 + pageRows // for the courses that will come
+		s = &scratch{
+			visible: make([]bool, room), score: make([]float32, room), matched: make([]uint8, room), best: make([]float32, room),
+			tier: make([]uint8, room), count: make([]uint8, room), sum: make([]float32, room),
+		}
+	}
+	s.visible = s.visible[:n]
+	s.rows, s.current, s.found, s.explain = s.rows[:0], s.current[:0], s.found[:0], false
+	return s
+}
+
+// giveBack cleans a scratch and keeps it for the next search.
+func (x *Index) giveBack(s *scratch, rows []int32) {
+	for _, i := range rows {
+		s.clearRow(i)
+	}
+	for _, i := range s.current {
+		s.best[i] = 0
+	}
+	s.rows = rows[:0]
+	x.pool.Put(s)
+}
+
+func (s *scratch) clearRow(i int32) { s.score[i], s.matched[i] = 0, 0 }

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/search"
+)
+
+// resultsPage is what search.html shows.
+type resultsPage struct {
+	Q         string
+	Plain     bool // nothing was asked: the page greets
+	Total     int
+	CountText string
+	Cards     []card
+	Facets    []facet
+	Free      bool
+	Hidden    []hiddenField
+	Chips     []chip
+	ClearURL  string // the same words without filters
+	Sorts     []choice
+	More      string // address of the next page of results
+	First     string // address of the first page, when this is a later one
+	Corrected string
+	Relaxed   bool
+	Drops     []drop // without results: what to give up
+	Unready   bool   // the index is being built
+}
+
+// choice is an entry of the sort menu.
+type choice struct {
+	Value, Text string
+	Selected    bool
+}
+
+// drop says how many courses there are without one of the filters, or without the words.
+type drop struct {
+	Text, Lang string
+	Count      int
+	CountText  string
+	URL        string
+}
+
+func (p *pages) searchPage(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r.Context())
+	q, err := parseQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	q.req.Actor, q.req.Locale = v.actor, v.locale
+	page, status, err := p.results(r.Context(), v, q)
+	if err != nil {
+		return err
+	}
+	l := layout{
+		Title: v.text.Text("page.search.title", nil), About: v.text.Text("page.search.about", nil), Address: p.base(r) + q.with(func(*search.Request) {}).url(),
+		Section: "search", WholeBox: true, Unlisted: !q.plain(), Body: page,
+	}
+	if q.req.Q != "" {
+		l.Title = v.text.Text("page.search.title_for", map[string]any{"Query": q.req.Q})
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
+	}
+	return p.render(w, r, status, viewSearch, l)
+}
+
+// results answers a query. While the index is being built the page stands without results, and says so.
+func (p *pages) results(ctx context.Context, v *visit, q query) (resultsPage, int, error) {
+	page := resultsPage{Q: q.req.Q, Plain: q.plain(), ClearURL: query{search.Request{Q: q.req.Q, Sort: q.req.Sort}}.url(), Sorts: v.sorts(q), Free: q.req.Free}
+	found, err := p.cfg.Search.Search(ctx, q.req)
+	if fault.KindOf(err) == fault.KindUnavailable {
+		page.Unready = true
+		return page, http.StatusServiceUnavailable, nil
+	}
+	if err != nil {
+		return page, 0, err
+	}
+	page.Total, page.Corrected, page.Relaxed = found.Total, found.Corrected, found.Relaxed
+	page.CountText = v.text.Plural("page.search.count", found.Total, nil)
+	if found.Next != nil {
+		next := q
+		next.req.Cursor = *found.Next
+		page.More = next.url()
+	}
+	if q.req.Cursor != "" {
+		page.First = q.with(func(*search.Request) {}).url()
+	}
+	err = p.cfg.Catalog.View(ctx, func(view *catalog.View) error { return page.fill(v, view, q, found) })
+	if err == nil && found.Total == 0 {
+		page.Drops, err = p.drops(ctx, v, q, page.Chips)
+	}
+	return page, http.StatusOK, err
+}
+
+// fill makes cards, facets and chips of an answer.
+func (page *resultsPage) fill(v *visit, view *catalog.View, q query, found *search.Response) error {
+	for _, hit := range found.Hits {
+		c, err := v.card(view, hit.Course, hit.Highlights)
+		if err != nil {
+			return err
+		}
+		page.Cards = append(page.Cards, c)
+	}
+	var err error
+	if page.Facets, err = v.facets(view, q, found.Facets); err != nil {
+		return err
+	}
+	page.Hidden = q.hidden(page.Facets)
+	page.Chips, err = v.chips(view, q)
+	return err
+}
+
+// sorts lists the orders that one can choose. Relevance makes sense with words only.
+func (v *visit) sorts(q query) []choice {
+	names := []string{search.SortRating, search.SortPopular, search.SortNewest, search.SortTitle, search.SortDuration}
+	if q.req.Q != "" {
+		names = append([]string{search.SortRelevance}, names...)
+	}
+	current := q.sort()
+	if !slices.Contains(names, current) && strings.HasPrefix(current, "-") {
+		names = append(names, current)
+	}
+	var list []choice
+	for _, name := range names {
+		text := v.text.Text("sort."+strings.TrimPrefix(name, "-"), nil)
+		if strings.HasPrefix(name, "-") {
+			text = v.text.Text("sort.reversed", map[string]any{"Order": text})
+		}
+		list = append(list, choice{Value: name, Text: text, Selected: name == current})
+	}
+	return list
+}
+
+// maxDrops bounds the searches by which an empty page looks for a way out: one for each filter dropped.
+const maxDrops = 6
+
+// drops finds out which filter to give up, the most fruitful first. When no single one helps, giving up all may.
+func (p *pages) drops(ctx context.Context, v *visit, q query, chips []chip) ([]drop, error) {
+	count := func(r search.Request) (int, error) {
+		r.Limit, r.Facets, r.FacetQ, r.Cursor = 1, nil, "", ""
+		found, err := p.cfg.Search.Search(ctx, r)
+		if err != nil {
+			return 0, err
+		}
+		return found.Total, nil
+	}
+	var list []drop
+	add := func(text, lang string, rest query) error {
+		n, err := count(rest.req)
+		if err == nil && n > 0 {
+			list = append(list, drop{Text: text, Lang: lang, Count: n, CountText: v.text.Plural("page.search.count", n, nil), URL: rest.url()})
+		}
+		return err
+	}
+	for _, c := range chips[:min(len(chips), maxDrops)] {
+		if err := add(c.Text, c.Lang, query{c.without}); err != nil {
+			return nil, err
+		}
+	}
+	if q.req.Q != "" && len(chips) > 0 {
+		if err := add(q.req.Q, "", q.with(func(r *search.Request) { r.Q = "" })); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(list, func(a, b drop) int { return b.Count - a.Count })
+	if len(list) > 0 || len(chips) < 2 {
+		return list, nil
+	}
+	rest := query{search.Request{Q: q.req.Q, Actor: q.req.Actor, Locale: q.req.Locale}}
+	err := add(v.text.Text("page.search.all_filters", nil), "", rest)
+	return list, err
+}
