@@ -39,26 +39,29 @@ var (
 	manyBreaks = regexp.MustCompile(`[ \t]*\n(?:[ \t]*\n)+`)
 )
 
-// maxPlainPasses bounds how often plainText looks again: text escaped more than three times is nobody's description.
-const maxPlainPasses = 4
+// maxPlainPasses bounds how often plainText looks again: text that was escaped more often is nobody's description.
+const maxPlainPasses = 8
 
 // plainText takes markup and character references out of a text. It repeats until nothing is left to take, so that reading a text
 // and writing it back changes nothing.
 func plainText(s string) string {
 	for range maxPlainPasses {
-		if !strings.ContainsAny(s, "<&") { // nearly all
-			return s
-		}
 		was := s
-		if knownElement.MatchString(s) {
-			s = stripElements(s)
-		}
-		s = entity.ReplaceAllStringFunc(s, decodeEntity)
-		if s == was {
-			return s
+		if s = plainOnce(s); s == was {
+			break
 		}
 	}
 	return s
+}
+
+func plainOnce(s string) string {
+	if !strings.ContainsAny(s, "<&") { // nearly all
+		return s
+	}
+	if knownElement.MatchString(s) {
+		s = stripElements(s)
+	}
+	return entity.ReplaceAllStringFunc(s, decodeEntity)
 }
 
 func stripElements(s string) string {

@@ -37,7 +37,7 @@ type row struct {
 	opens       int64 // enrollment, microseconds; noTime
 	closes      int64
 	titles      [locales]string // as readers of each locale see it
-	lengths     [langs]float32 // of the text in each language, see textLengths
+	lengths     [langs]int32 // of the text in each language, see textLengths
 
 	// From course_stats, which change without the course.
 	rating      float64 // NaN: none
@@ -67,7 +67,8 @@ var langIndex = map[analysis.Lang]int{analysis.English: 0, analysis.French: 1, a
 // page is a part of the columns. It never changes once it is published; what is derived from it is made at most once.
 type page struct {
 	rows  [pageRows]row
-	texts [locales]atomic.Pointer[pageTexts]
+	keys  [locales]atomic.Pointer[[pageRows]string] // of collation
+	folds [locales]atomic.Pointer[[pageRows]string] // of titles, for suggestions
 }
 
 // columns are the rows of all courses and what their references mean, at one moment. They never change.
@@ -78,6 +79,25 @@ type columns struct {
 	categories  []*categoryInfo
 	instructors []*instructorInfo
 	prior       float64 // the mean rating over the catalog
+	lengths     [langs]lengthSum
+}
+
+// lengthSum gives the mean length of the texts in a language.
+type lengthSum struct{ sum, n int64 }
+
+func (l *lengthSum) add(length int32, n int64) {
+	if length > 0 {
+		l.sum += n * int64(length)
+		l.n += n
+	}
+}
+
+// mean is at least 1.
+func (l *lengthSum) mean() float32 {
+	if l.n == 0 {
+		return 1
+	}
+	return float32(l.sum) / float32(l.n)
 }
 
 // labelInfo is a tag.

@@ -32,6 +32,9 @@ const (
 
 var fieldNames = [fieldCount]string{"x", "en", "fr", "tx", "ten", "tfr"}
 
+// fieldLang is the language whose texts' length a field's weights are relative to, as in langIndex.
+var fieldLang = [titleOffset]int{3, 0, 1}
+
 // stemField is where the stems of a language are; false when it has none.
 func stemField(l analysis.Lang) (int, bool) {
 	switch l {

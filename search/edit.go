@@ -61,14 +61,24 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 		t, _ := c.TextIn(name)
 		r.titles[l] = t.Title
 	}
-	r.lengths = textLengths(c)
+	e.setLengths(r, textLengths(c))
 	return i
 }
 
 // dropCourse empties a course's row; its stats go by a change of their own.
 func (e *edit) dropCourse(id catalog.CourseID) {
 	_, r := e.rowOf(id)
+	e.setLengths(r, [langs]int32{})
 	*r = row{rating: r.rating, enrollments: r.enrollments}
+}
+
+// setLengths writes the lengths of a course's texts and keeps the means.
+func (e *edit) setLengths(r *row, lengths [langs]int32) {
+	for l := range lengths {
+		e.lengths[l].add(r.lengths[l], -1)
+		e.lengths[l].add(lengths[l], 1)
+	}
+	r.lengths = lengths
 }
 
 func (e *edit) putStats(id catalog.CourseID, s catalog.CourseStats) {
@@ -99,10 +109,10 @@ func orNaN(f *float64) float64 {
 
 // textLengths measures a course's texts by the language that they are analysed in, in runes. BM25 needs to know only which texts are
 // long; counting runes needs no analysis, so that a start can do it for every course.
-func textLengths(c *catalog.Course) (n [langs]float32) {
+func textLengths(c *catalog.Course) (n [langs]int32) {
 	add := func(l catalog.Locale, t catalog.Text) {
 		runes := utf8.RuneCountInString(t.Title) + utf8.RuneCountInString(t.Summary) + utf8.RuneCountInString(t.Description)
-		n[langIndex[analysis.LangOf(string(l))]] += float32(runes)
+		n[langIndex[analysis.LangOf(string(l))]] += int32(runes) //nolint:gosec // a body is far smaller
 	}
 	add(c.Language, c.Text)
 	for _, l := range slices.Sorted(maps.Keys(c.Translations)) {

@@ -29,7 +29,7 @@ type matches struct {
 	need      int       // words that must match: all, or one
 	words     int       // to be found
 	relaxed   bool
-	corrected map[int]string // by the place of the word: what stands for it
+	corrections []correction // of typos, in order
 	marks     marker         // what to highlight
 	explained []explainedWord
 }
@@ -57,8 +57,7 @@ type matcher struct {
 	docs    []int32 // row by document number
 	cols    *columns
 	visible []bool
-	total   int            // visible rows
-	mean    [langs]float32 // mean length of the texts of each language
+	total   int // visible rows
 	doc     index.TermFieldDoc
 	reads   int
 	out     *matches
@@ -118,10 +117,9 @@ func (m *matcher) run(p *plan, q query.Query) error {
 	m.keep(m.out.need)
 	for _, c := range q.Clauses {
 		if c.Kind == query.KindPhrase && !c.Not {
-			if err := m.phrase(p, c.Text, len(words) > 0); err != nil {
+			if err := m.phrase(p, c.Text); err != nil {
 				return err
 			}
-			words = append(words, word{})
 		}
 	}
 	return nil
@@ -242,14 +240,14 @@ func (m *matcher) alternative(field int, terms []string, tier, need int) error {
 	found := m.found[:0]
 	defer func() { m.found = found[:0] }()
 	lang := fieldLang[field]
-	mean := max(m.mean[lang], 1)
+	mean := m.cols.lengths[lang].mean()
 	for _, term := range terms {
 		err := m.postings(field, term, true, func(i int32, tf float32) {
 			if m.count[i] == 0 {
 				found = append(found, i)
 			}
 			m.count[i]++
-			m.sum[i] += saturate(tf, m.cols.row(i).lengths[lang]/mean)
+			m.sum[i] += saturate(tf, float32(m.cols.row(i).lengths[lang])/mean)
 		})
 		if err != nil {
 			return err
@@ -288,17 +286,15 @@ func (m *matcher) offer(i int32, weight float32, tier int) {
 
 // prefixed looks up all words that begin so.
 func (m *matcher) prefixed(prefix string) error {
-	for field, weight := range map[int]float32{fieldExact: 1, fieldTitleExact: 1 + titleWeight} {
-		err := m.dictionary(field, prefix, func(term string) error {
-			return m.postings(field, term, false, func(i int32, _ float32) {
-				m.offer(i, tierWeights[tierPrefix]*weight, tierPrefix)
-			})
+	in := func(field int, weight float32) error {
+		return m.dictionary(field, prefix, func(term string) error {
+			return m.postings(field, term, false, func(i int32, _ float32) { m.offer(i, tierWeights[tierPrefix]*weight, tierPrefix) })
 		})
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	if err := in(fieldExact, 1); err != nil {
+		return err
+	}
+	return in(fieldTitleExact, 1+titleWeight)
 }
 
 // dictionary calls fn with the terms of a field that begin with a prefix.

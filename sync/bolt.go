@@ -78,26 +78,40 @@ func OpenBolt(cfg BoltConfig) (*Bolt, error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.Path), folderMode); err != nil {
 		return nil, fail("sync.OpenBolt", err)
 	}
-	db, err := openFile(cfg)
-	if err != nil {
-		return nil, err
-	}
-	b := &Bolt{cfg: cfg, db: db, turn: make(chan struct{}, 1)}
+	b := &Bolt{cfg: cfg, turn: make(chan struct{}, 1)}
 	b.news.init()
 	b.life.init()
-	if err := b.start(); err != nil {
-		db.Close() // the reason that we give up is the better one to report
+	if err := guard(cfg, b.open); err != nil {
 		return nil, err
+	}
+	if err := b.rebuildZero(); err != nil {
+		b.db.Close() // the reason that we give up is the better one to report
+		return nil, fail("sync.OpenBolt", err)
 	}
 	return b, nil
 }
 
-// start makes or checks what is in the file.
-func (b *Bolt) start() error {
-	if err := b.prepare(); err != nil {
-		return fail("sync.OpenBolt", err)
+// guard makes an error of it when bbolt panics because a page is damaged, or reads past the end of a file that was cut. What it had open then
+// stays open until the process ends.
+func guard(cfg BoltConfig, fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = damaged("sync.OpenBolt", cfg.Path, fmt.Errorf("panic: %v", p))
+		}
+	}()
+	return fn()
+}
+
+// open opens the file and checks what is in it.
+func (b *Bolt) open() error {
+	db, err := openFile(b.cfg)
+	if err != nil {
+		return err
 	}
-	if err := b.rebuildZero(); err != nil {
+	b.db = db
+	if err := b.prepare(); err != nil {
+		db.Close() // the reason that we give up is the better one to report
 		return fail("sync.OpenBolt", err)
 	}
 	return nil
@@ -129,16 +143,10 @@ func (b *Bolt) prepare() error {
 	return nil
 }
 
-// openFile opens the bbolt file. Its reading of damaged pages panics, or reads past the end of the file; both become an error.
-func openFile(cfg BoltConfig) (db *bolt.DB, err error) {
+// openFile opens the bbolt file.
+func openFile(cfg BoltConfig) (*bolt.DB, error) {
 	const op = "sync.OpenBolt"
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			db, err = nil, damaged(op, cfg.Path, fmt.Errorf("panic: %v", p))
-		}
-	}()
-	db, err = bolt.Open(cfg.Path, fileMode, &bolt.Options{
+	db, err := bolt.Open(cfg.Path, fileMode, &bolt.Options{
 		Timeout: cfg.LockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap(), NoStatistics: true,
 	})
 	switch {

@@ -1,10 +1,17 @@
 package sync_test
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	stdsync "sync"
 	"testing"
+	"time"
 
+	bolt "go.etcd.io/bbolt"
 	"go.uber.org/goleak"
 
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -12,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv("CARREL_TEST_ROLE"); role != "" {
+	if role := os.Getenv(roleEnv); role != "" {
 		os.Exit(playRole(role))
 	}
 	goleak.VerifyTestMain(m)
@@ -20,23 +27,6 @@ func TestMain(m *testing.M) {
 
 // soak says whether the long versions run.
 func soak() bool { return os.Getenv("CARREL_SOAK") != "" }
-
-func open(t testing.TB, cfg coursesync.BoltConfig) *coursesync.Bolt {
-	t.Helper()
-	if cfg.Path == "" {
-		cfg.Path = filepath.Join(t.TempDir(), "log.db")
-	}
-	b, err := coursesync.OpenBolt(cfg)
-	if err != nil {
-		t.Fatalf("OpenBolt: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return b
-}
 
 func TestBolt(t *testing.T) {
 	logtest.Run(t, func(t *testing.T) coursesync.Log { return open(t, coursesync.BoltConfig{}) })
@@ -46,4 +36,158 @@ func TestMemory(t *testing.T) {
 	logtest.Run(t, func(*testing.T) coursesync.Log { return coursesync.NewMemory("memory", nil) })
 }
 
-func playRole(string) int { return 2 }
+// quiet logs nothing.
+var quiet = slog.New(slog.DiscardHandler)
+
+func tryOpen(t testing.TB, cfg coursesync.BoltConfig) (*coursesync.Bolt, error) {
+	t.Helper()
+	if cfg.Path == "" {
+		cfg.Path = filepath.Join(t.TempDir(), "log.db")
+	}
+	cfg.Logger = quiet
+	return coursesync.OpenBolt(cfg)
+}
+
+func open(t testing.TB, cfg coursesync.BoltConfig) *coursesync.Bolt {
+	t.Helper()
+	b, err := tryOpen(t, cfg)
+	if err != nil {
+		t.Fatalf("OpenBolt: %v", err)
+	}
+	t.Cleanup(func() { shut(t, b) })
+	return b
+}
+
+func shut(t testing.TB, b *coursesync.Bolt) {
+	t.Helper()
+	if err := b.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// clock is a time that a test sets.
+type clock struct {
+	mu stdsync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+const day = 24 * time.Hour
+
+func upsert(channel coursesync.Channel, key, body string) coursesync.Change {
+	return coursesync.Change{Channel: channel, Kind: "course", Key: key, Op: coursesync.OpUpsert, Body: []byte(body)}
+}
+
+func remove(channel coursesync.Channel, key string) coursesync.Change {
+	return coursesync.Change{Channel: channel, Kind: "course", Key: key, Op: coursesync.OpDelete}
+}
+
+func erase(key string, channel coursesync.Channel) coursesync.Change {
+	return coursesync.Change{Channel: "staff", Kind: "erasure", Key: key, Op: coursesync.OpErase, Erases: channel}
+}
+
+func mustAppend(t testing.TB, log coursesync.Log, batch ...coursesync.Change) coursesync.Seq {
+	t.Helper()
+	seq, err := log.Append(t.Context(), batch...)
+	if err != nil {
+		t.Fatalf("Append: %v", err)
+	}
+	return seq
+}
+
+func readAll(t testing.TB, log coursesync.Log, from coursesync.Seq, channels ...coursesync.Channel) []coursesync.Change {
+	t.Helper()
+	var all []coursesync.Change
+	for c, err := range log.Read(context.Background(), from, channels...) {
+		if err != nil {
+			t.Fatalf("Read: %v", err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func headOf(t testing.TB, log coursesync.Log) coursesync.Seq {
+	t.Helper()
+	head, err := log.Head(context.Background())
+	if err != nil {
+		t.Fatalf("Head: %v", err)
+	}
+	return head
+}
+
+// byBody is a follower zero: it finds entities by their body, and needs Prev to stay true.
+type byBody struct {
+	schema int
+	fail   func(c coursesync.Applied) error // nil: never
+}
+
+const byBodyTable = "bybody/rows"
+
+func (z *byBody) Name() string { return "bybody" }
+func (z *byBody) Schema() int  { return z.schema }
+
+func (z *byBody) ApplyIn(tx *bolt.Tx, changes []coursesync.Applied) error {
+	rows, err := tx.CreateBucketIfNotExists([]byte(byBodyTable))
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if z.fail != nil {
+			if err := z.fail(c); err != nil {
+				return err
+			}
+		}
+		if c.Prev != nil && c.Prev.Op == coursesync.OpUpsert {
+			if err := rows.Delete(row(*c.Prev)); err != nil {
+				return err
+			}
+		}
+		if c.Op == coursesync.OpUpsert {
+			if err := rows.Put(row(c.Change), []byte{1}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func row(c coursesync.Change) []byte {
+	return bytes.Join([][]byte{c.Body[:min(len(c.Body), 64)], []byte(c.Kind), []byte(c.Key)}, []byte{'|'})
+}
+
+// rowsOf returns the rows of byBody's table, and those that it should have.
+func rowsOf(t testing.TB, b *coursesync.Bolt) (got, want []string) {
+	t.Helper()
+	if err := b.View(context.Background(), func(v *coursesync.BoltView) error {
+		if rows := v.Tx().Bucket([]byte(byBodyTable)); rows != nil {
+			return rows.ForEach(func(k, _ []byte) error {
+				got = append(got, string(k))
+				return nil
+			})
+		}
+		return nil
+	}); err != nil {
+		t.Fatalf("View: %v", err)
+	}
+	for _, c := range readAll(t, b, 0) {
+		if c.Op == coursesync.OpUpsert {
+			want = append(want, string(row(c)))
+		}
+	}
+	slices.Sort(want)
+	return got, want
+}

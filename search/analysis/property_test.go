@@ -25,7 +25,7 @@ func checkTokens(t interface{ Fatalf(string, ...any) }, text string, tokens []To
 		if k.Start < start || k.Start >= k.End || k.End > len(text) || k.Pos < 1 || k.Pos+1 < pos {
 			t.Fatalf("%q: token %+v after start %d, position %d", text, k, start, pos)
 		}
-		if !utf8.RuneStart(text[k.Start]) || k.End < len(text) && !utf8.RuneStart(text[k.End]) {
+		if utf8.ValidString(text) && !utf8.RuneStart(text[k.Start]) || k.End < len(text) && utf8.ValidString(text) && !utf8.RuneStart(text[k.End]) {
 			t.Fatalf("%q: token %+v cuts a rune", text, k)
 		}
 		if k.Text == "" || k.Fold == "" || len(k.Text) > MaxTerm || !utf8.ValidString(k.Text) {
@@ -128,14 +128,25 @@ func TestAnyText(t *testing.T) {
 	})
 }
 
-// TestLinear analyses texts that would be slow if anything were read again and again; a quadratic scanner takes minutes.
+// TestLinear analyses long texts of one piece; if anything in them were read again and again, the test would run out of time.
 func TestLinear(t *testing.T) {
-	for _, piece := range []string{"a", "a.", "a-", "a'", "l'", "a/", "1,", "++", "的", "数", "\u0301", "e\u0301", ".", "'s", "\u00ad", "a\u00ad", "C++", "\xff", "ｱ", "हि"} {
-		text := strings.Repeat(piece, 1<<20/len(piece))
-		Analyze(English, text)
+	const size = 1 << 17
+	var varied strings.Builder
+	for r := rune(0); varied.Len() < size; r++ {
+		varied.WriteRune(hanFirst + r*7919%(hanLast-hanFirst))
+	}
+	texts := []string{varied.String()}
+	for _, piece := range []string{"a", "a.", "a-", "a'", "l'", "a/", "1,", "++", "的", "数", "\u0301", "e\u0301", ".", "'s", "\u00ad", "a\u00ad", "C++", "\xff", "हि"} {
+		texts = append(texts, strings.Repeat(piece, size/len(piece)))
+	}
+	for _, text := range texts {
+		tokens := Analyze(English, text)
+		if len(tokens) > size {
+			t.Errorf("%d tokens of %d bytes", len(tokens), len(text))
+		}
 		Words(text)
 		Highlight(text, English, func(k Token) bool { return k.Pos&1 == 0 }, 200)
-		NewPhrase(piece + " x").In(text)
+		NewPhrase(clip(text, 30) + " x").In(text)
 		Detect(text)
 	}
 }

@@ -249,7 +249,12 @@ func (s *scanner) elision(a atom) bool {
 	if !unicode.IsLetter(r) {
 		return false
 	}
-	if f := foldWord(string(r)); f == "" || !isVowel(f[0]) && f[0] != 'h' {
+	if r < utf8.RuneSelf {
+		r = unicode.ToLower(r)
+	} else if f := foldWord(string(r)); f != "" {
+		r = rune(f[0])
+	}
+	if !strings.ContainsRune("aeiouyh", r) {
 		return false
 	}
 	s.pos = a.end + n

@@ -254,19 +254,21 @@ func appendHanWords(words []Word, text string, run span) []Word {
 	return words
 }
 
-// pairs returns the different pairs of neighbours of a run, or its only character.
+// pairs returns the pairs of neighbours of a run, each once, or its only character.
 func pairs(run string) []string {
 	var terms []string
-	prev, size := 0, 0
+	seen := map[string]bool{}
+	prev := -1
 	for i, r := range run {
-		if i > 0 {
-			if p := run[prev : i+utf8.RuneLen(r)]; !slices.Contains(terms, p) {
+		if prev >= 0 {
+			if p := run[prev : i+utf8.RuneLen(r)]; !seen[p] {
+				seen[p] = true
 				terms = append(terms, p)
 			}
 		}
-		prev, size = i, size+1
+		prev = i
 	}
-	if size == 1 {
+	if terms == nil {
 		return []string{run}
 	}
 	return terms

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package sync_test
+
+import "errors"
+
+func playFull(string) error { return errors.New("there are no limits here") }
