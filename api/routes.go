@@ -74,7 +74,7 @@ func (a *API) courseRoutes() []route {
 	const one = "/v2/courses/{id}"
 	return []route{
 		{method: http.MethodGet, path: "/v2/courses", do: a.listCourses, query: paged("state"), anyLocale: true},
-		{method: http.MethodPost, path: "/v2/courses", do: a.postCourse, anyLocale: true},
+		{method: http.MethodPost, path: "/v2/courses", do: a.postCourse},
 		{method: http.MethodGet, path: one, do: a.getCourse, anyLocale: true},
 		{method: http.MethodPut, path: one, do: a.putCourse, anyLocale: true},
 		{method: http.MethodPatch, path: one, do: a.patchCourse, anyLocale: true},

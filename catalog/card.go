@@ -172,8 +172,8 @@ func (v *View) Document(c Stored[Course], l Locale) (Document, error) {
 
 // orNil is nil for what is not known.
 func orNil[T comparable](v T) *T {
-	var zero T
-	if v == zero {
+	var unknown T
+	if v == unknown {
 		return nil
 	}
 	return &v

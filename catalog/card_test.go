@@ -39,8 +39,13 @@ func TestAvailabilityAt(t *testing.T) {
 		opens, closes *time.Time
 		want          Availability
 	}{
-		{nil, nil, EnrollOpen}, {day(-1), nil, EnrollOpen}, {day(0), day(1), EnrollOpen}, {day(1), nil, EnrollUpcoming},
-		{nil, day(-1), EnrollClosed}, {day(-2), day(0), EnrollClosed}, {day(1), day(2), EnrollUpcoming},
+		{nil, nil, EnrollOpen},
+		{day(-1), nil, EnrollOpen},
+		{day(0), day(1), EnrollOpen},
+		{day(1), nil, EnrollUpcoming},
+		{nil, day(-1), EnrollClosed},
+		{day(-2), day(0), EnrollClosed},
+		{day(1), day(2), EnrollUpcoming},
 	} {
 		if got := AvailabilityAt(Course{EnrollmentOpensAt: test.opens, EnrollmentClosesAt: test.closes}, noon); got != test.want {
 			t.Errorf("%v to %v: %s, want %s", test.opens, test.closes, got, test.want)

@@ -19,6 +19,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -105,7 +106,7 @@ func (c *Catalog) View(ctx context.Context, fn func(v *View) error) error {
 func (c *Catalog) Update(ctx context.Context, actor Actor, fn func(tx *Tx) error) (coursesync.Seq, error) {
 	for attempt := range freeAttempts + aloneAttempts {
 		seq, err := c.attempt(ctx, actor, fn, attempt >= freeAttempts)
-		if lost, ok := err.(lostRace); ok {
+		if lost, ok := errors.AsType[lostRaceError](err); ok {
 			c.cfg.Logger.DebugContext(ctx, "catalog: a command lost a race", slog.Int("attempt", attempt), slog.Any("error", lost.error))
 			if err := pause(ctx, retryPause<<attempt); err != nil {
 				return 0, err
@@ -117,8 +118,8 @@ func (c *Catalog) Update(ctx context.Context, actor Actor, fn func(tx *Tx) error
 	return 0, fault.New("catalog.Update", fault.Overloaded, "retry_after", retryAfter)
 }
 
-// lostRace marks a LostUpdate that came from the log: the command runs again. One that fn returned is the caller's own.
-type lostRace struct{ error }
+// lostRaceError marks a LostUpdate that came from the log: the command runs again. One that fn returned is the caller's own.
+type lostRaceError struct{ error }
 
 // attempt runs a command once, beside others or alone.
 func (c *Catalog) attempt(ctx context.Context, actor Actor, fn func(tx *Tx) error, alone bool) (coursesync.Seq, error) {
@@ -146,7 +147,7 @@ func (c *Catalog) attempt(ctx context.Context, actor Actor, fn func(tx *Tx) erro
 	}
 	seq, err := c.log.Append(ctx, batch...)
 	if fault.Is(err, fault.LostUpdate) {
-		return 0, lostRace{err}
+		return 0, lostRaceError{err}
 	}
 	if err == nil {
 		c.learner.remember(erased...)
@@ -178,7 +179,7 @@ func (c *Catalog) DryRun(ctx context.Context, actor Actor, fn func(tx *Tx) error
 
 // pause waits for between half of d and d.
 func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	t := time.NewTimer(d/2 + rand.N(d/2+1)) //nolint:gosec // jitter is no secret
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -34,40 +34,40 @@ var (
 	acmeAdmin   = Actor{Subject: "ado", Roles: []Role{RoleAdmin}, Org: "acme"}
 )
 
-func testCatalog(t testing.TB) *Catalog {
-	t.Helper()
-	dir := t.TempDir()
+func testCatalog(tb testing.TB) *Catalog {
+	tb.Helper()
+	dir := tb.TempDir()
 	c, err := Open(Config{Path: filepath.Join(dir, "log.db"), Secrets: filepath.Join(dir, "secrets"), Now: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := c.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return c
 }
 
 // do runs a command and returns its error.
-func do(t testing.TB, c *Catalog, actor Actor, fn func(tx *Tx) error) error {
-	t.Helper()
-	_, err := c.Update(t.Context(), actor, fn)
+func do(tb testing.TB, c *Catalog, actor Actor, fn func(tx *Tx) error) error {
+	tb.Helper()
+	_, err := c.Update(tb.Context(), actor, fn)
 	return err
 }
 
 // must runs a command that must succeed.
-func must(t testing.TB, c *Catalog, actor Actor, fn func(tx *Tx) error) {
-	t.Helper()
-	if err := do(t, c, actor, fn); err != nil {
-		t.Fatal(err)
+func must(tb testing.TB, c *Catalog, actor Actor, fn func(tx *Tx) error) {
+	tb.Helper()
+	if err := do(tb, c, actor, fn); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // puts writes courses that must succeed.
-func puts(t testing.TB, c *Catalog, actor Actor, courses ...Course) {
-	t.Helper()
-	must(t, c, actor, func(tx *Tx) error {
+func puts(tb testing.TB, c *Catalog, actor Actor, courses ...Course) {
+	tb.Helper()
+	must(tb, c, actor, func(tx *Tx) error {
 		for _, course := range courses {
 			if _, err := tx.PutCourse(course, Cond{}); err != nil {
 				return err
@@ -78,29 +78,29 @@ func puts(t testing.TB, c *Catalog, actor Actor, courses ...Course) {
 }
 
 // look reads.
-func look[T any](t testing.TB, c *Catalog, fn func(v *View) (T, error)) T {
-	t.Helper()
+func look[T any](tb testing.TB, c *Catalog, fn func(v *View) (T, error)) T {
+	tb.Helper()
 	var got T
-	err := c.View(t.Context(), func(v *View) (err error) {
+	err := c.View(tb.Context(), func(v *View) (err error) {
 		got, err = fn(v)
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return got
 }
 
 // stored returns a course that must exist.
-func stored(t testing.TB, c *Catalog, id CourseID) Stored[Course] {
-	t.Helper()
-	return look(t, c, func(v *View) (Stored[Course], error) { return v.CourseFor(System, id) })
+func stored(tb testing.TB, c *Catalog, id CourseID) Stored[Course] {
+	tb.Helper()
+	return look(tb, c, func(v *View) (Stored[Course], error) { return v.CourseFor(System, id) })
 }
 
 // head returns the log's head.
-func head(t testing.TB, c *Catalog) coursesync.Seq {
-	t.Helper()
-	return look(t, c, func(v *View) (coursesync.Seq, error) { return v.Head(), nil })
+func head(tb testing.TB, c *Catalog) coursesync.Seq {
+	tb.Helper()
+	return look(tb, c, func(v *View) (coursesync.Seq, error) { return v.Head(), nil })
 }
 
 // course makes a small valid course.
@@ -108,22 +108,22 @@ func course(id CourseID, state State) Course {
 	return Course{ID: id, Text: Text{Title: "Title of " + string(id)}, Language: English, State: state}
 }
 
-func wantCode(t testing.TB, err error, want fault.Code) {
-	t.Helper()
+func wantCode(tb testing.TB, err error, want fault.Code) {
+	tb.Helper()
 	if got := fault.CodeOf(err); got != want {
-		t.Errorf("got %v, want %q", err, want)
+		tb.Errorf("got %v, want %q", err, want)
 	}
 }
 
 // wantField checks that err names one field, with a code.
-func wantField(t testing.TB, err error, pointer string, want fault.Code) {
-	t.Helper()
+func wantField(tb testing.TB, err error, pointer string, want fault.Code) {
+	tb.Helper()
 	var e *fault.Error
 	if !errors.As(err, &e) || e.Code != fault.InvalidFields || len(e.Fields) == 0 {
-		t.Fatalf("got %v, want %s at %s", err, want, pointer)
+		tb.Fatalf("got %v, want %s at %s", err, want, pointer)
 	}
 	if len(e.Fields) != 1 || e.Fields[0].Pointer != pointer || e.Fields[0].Code != want {
-		t.Errorf("got %+v, want %s at %s", e.Fields, want, pointer)
+		tb.Errorf("got %+v, want %s at %s", e.Fields, want, pointer)
 	}
 }
 

@@ -211,8 +211,14 @@ func TestReferences(t *testing.T) {
 		ref    string
 		ok     bool
 	}{
-		{"c", "pub", true}, {"c", "acme~own", false}, {"c", "none", false}, {"c", "", false},
-		{"acme~c", "pub", true}, {"acme~c", "acme~own", true}, {"acme~c", "bolz~own", false}, {"acme~c", "bolz~none", false},
+		{"c", "pub", true},
+		{"c", "acme~own", false},
+		{"c", "none", false},
+		{"c", "", false},
+		{"acme~c", "pub", true},
+		{"acme~c", "acme~own", true},
+		{"acme~c", "bolz~own", false},
+		{"acme~c", "bolz~none", false},
 	} {
 		for pointer, set := range map[string]func(c *Course){
 			"/tags/0":          func(c *Course) { c.Tags = []TagID{TagID(test.ref)} },
@@ -260,4 +266,21 @@ func TestDeleteCourse(t *testing.T) {
 	}
 	after.Provider = "x" // still names a, which is gone: an edit of something else must be possible
 	puts(t, c, System, after)
+}
+
+// Who asks for a course as a prerequisite learns nothing of drafts.
+func TestReferencesTellNothingOfDrafts(t *testing.T) {
+	c := world(t)
+	for id, ok := range map[CourseID]bool{"pub": true, "draft": false, "none": false, "acme~draft": true, "bolz~pub": false} {
+		err := c.DryRun(t.Context(), acmeEditor, func(tx *Tx) error {
+			named := course("acme~new", Published)
+			named.Prerequisites = []CourseID{id}
+			return second(tx.PutCourse(named, Cond{}))
+		})
+		if ok {
+			wantCode(t, err, "")
+		} else {
+			wantField(t, err, "/prerequisites/0", fault.UnknownRef)
+		}
+	}
 }

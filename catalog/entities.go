@@ -30,12 +30,14 @@ const (
 // CourseID is a course's external id, [\p{L}\p{N}._:+@-]{1,128} in NFC; an organization's is "org~id".
 type CourseID string
 
-// InstructorID, TagID, CategoryID are slugs; an organization's are "org~slug".
-type (
-	InstructorID string
-	TagID        string
-	CategoryID   string
-)
+// InstructorID is a slug or what an import says; an organization's is "org~id".
+type InstructorID string
+
+// TagID is a slug; an organization's is "org~slug".
+type TagID string
+
+// CategoryID is a slug; an organization's is "org~slug".
+type CategoryID string
 
 // OrgID names an organization; "" is the public catalog.
 type OrgID string

@@ -37,11 +37,16 @@ func (tx *Tx) unrefer(kind coursesync.Kind, id string) error {
 	return tx.del(KindSetting, guardOf(kind, id), channelStaff, Cond{})
 }
 
-// checkRef checks that something of an organization may name an entity: its own or a public one that exists. What another organization has is
-// answered like what does not exist, and not even looked at.
+// checkRef checks that something of an organization may name an entity: its own or a public one that exists for the actor. What another organization
+// has is answered like what does not exist, and not even looked at; so is a draft that the actor does not see.
 func (tx *Tx) checkRef(p *problems, pointer string, org OrgID, kind coursesync.Kind, id string) {
 	if of := OrgOf(id); (of == "" || of == org) && validOrgID(id) && tx.exists(kind, id) {
-		return
+		if kind != KindCourse {
+			return
+		}
+		if s, ok, err := tx.Course(CourseID(id)); ok && err == nil && seesCourse(tx.overlay.actor, s.Value) {
+			return
+		}
 	}
 	p.add(pointer, fault.UnknownRef, "names nothing that exists: "+clip(id), "id", clip(id))
 }

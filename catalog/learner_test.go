@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -248,6 +250,20 @@ func TestProgressMerges(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTheLeastTimeIsForgotten(t *testing.T) {
+	full := Progress{TimeByDevice: map[string]float64{}}
+	for i := range MaxDevices {
+		full.TimeByDevice[fmt.Sprintf("device %02d", i)] = float64(MaxDevices - i)
+	}
+	got := full.Merge(Progress{TimeByDevice: map[string]float64{"a new phone": 1.5}}).TimeByDevice
+	want := maps.Clone(full.TimeByDevice)
+	delete(want, "device 31") // one second
+	want["a new phone"] = 1.5
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
 }
 
 func TestPutProgress(t *testing.T) {

@@ -15,9 +15,8 @@ const maxTag = 64
 // CanonicalLocale returns the canonical form of a language tag (zh, zh-CN, cmn → zh-Hans; zh-TW → zh-Hant), or false when it is none.
 // Extensions are dropped; a region stays, as in pt-BR.
 func CanonicalLocale(tag string) (Locale, bool) {
-	switch Locale(tag) { // nearly all
-	case English, French, Chinese:
-		return Locale(tag), true
+	if l := Locale(tag); l == English || l == French || l == Chinese { // nearly all
+		return l, true
 	}
 	tag = strings.ReplaceAll(strings.TrimSpace(tag), "_", "-")
 	if tag == "" || len(tag) > maxTag {

@@ -91,7 +91,7 @@ func TestParseLevel(t *testing.T) {
 	for in, want := range map[string]Level{
 		"": "", "  ": "", "All Levels": LevelAll, "Mixed": LevelAll, "Tous niveaux": LevelAll, "所有级别": LevelAll,
 		"Beginner Level": LevelBeginner, "débutant": LevelBeginner, "DÉBUTANT": LevelBeginner, "DEBUTANT": LevelBeginner, "初级": LevelBeginner, "入门": LevelBeginner,
-		"Intermediate Level": LevelIntermediate, "Intermédiaire": LevelIntermediate, "中级": LevelIntermediate,
+		"Intermediate Level": LevelIntermediate, "Niveau moyen": LevelIntermediate, "中级": LevelIntermediate, "INTERMEDIAIRE": LevelIntermediate,
 		"Advanced": LevelAdvanced, "Expert Level": LevelAdvanced, "avancé": LevelAdvanced, "高级": LevelAdvanced, "advanced": LevelAdvanced,
 	} {
 		if got, ok := ParseLevel(in); got != want || !ok {

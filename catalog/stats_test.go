@@ -267,6 +267,42 @@ func TestStatsOfADeletedCourseStayAway(t *testing.T) {
 	}
 }
 
+func TestTheFlusherBringsNoStatsBack(t *testing.T) {
+	for _, tc := range []struct {
+		kind          coursesync.Kind
+		id            string
+		flush, delete func(tx *Tx) error
+	}{
+		{
+			KindCourseStats, "x",
+			func(tx *Tx) error { return tx.flushCourse("x") },
+			func(tx *Tx) error { return tx.DeleteCourse("x", Cond{}) },
+		},
+		{
+			KindInstructorStats, "zoe",
+			func(tx *Tx) error { return tx.flushInstructor("zoe") },
+			func(tx *Tx) error { return tx.DeleteInstructor("zoe", Cond{}) },
+		},
+	} {
+		t.Run(string(tc.kind), func(t *testing.T) {
+			c, _ := taught(t) // there are no stats yet, which a deletion would meet
+			tries := 0
+			must(t, c, System, func(tx *Tx) error {
+				if err := tc.flush(tx); err != nil {
+					return err
+				}
+				if tries++; tries == 1 {
+					must(t, c, System, tc.delete)
+				}
+				return nil
+			})
+			if ch, ok, err := c.log.Get(t.Context(), tc.kind, tc.id); err != nil || ok && ch.Op != coursesync.OpDelete || tries != 2 {
+				t.Errorf("after %d tries: %+v, %v", tries, ch, err)
+			}
+		})
+	}
+}
+
 func TestOrganizationsKeepTheirRatings(t *testing.T) {
 	c, _ := taught(t)
 	must(t, c, System, func(tx *Tx) error {

@@ -95,7 +95,7 @@ func (s *txState) label(kind coursesync.Kind, id string, l *labelled) {
 
 // findLabelled finds a tag or a category by id or label; else it returns the id that it should get.
 func (tx *Tx) findLabelled(op, pointer string, kind coursesync.Kind, org OrgID, label string) (id string, found bool, err error) {
-	if own := string(nfc(label)); org != "" && OrgOf(own) == org && tx.exists(kind, own) {
+	if own := nfc(label); org != "" && OrgOf(own) == org && tx.exists(kind, own) {
 		return own, true, nil // an export names its own in full
 	}
 	slug := idSlug(label)

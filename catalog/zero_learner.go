@@ -235,7 +235,7 @@ func (t *tables) changeCourse(id CourseID, change func(n *courseNumbers)) error 
 	if err := t.mark(subjectCourse, string(id), trailed, n.trails(), prior, priorUsed(n.Stats)); err != nil {
 		return err
 	}
-	if true {
+	if OrgOf(string(id)) == "" {
 		if err := t.addOverall(subjectCourse, allNow.minus(all)); err != nil {
 			return err
 		}

@@ -22,8 +22,7 @@ type applying struct {
 	edit    *edit
 	courses map[catalog.CourseID]*catalog.Course // to be indexed; nil: to be deleted
 	touched struct{ tags, categories, instructors map[ref]bool }
-	below   map[ref]bool // categories of touched ones before the batch
-	prior   bool         // it may have changed
+	prior   bool // it may have changed
 }
 
 // Apply implements coursesync.Follower. What a label or a name touches is read from the catalog, whose state may be newer than the batch: the

@@ -37,7 +37,7 @@ type row struct {
 	opens       int64 // enrollment, microseconds; noTime
 	closes      int64
 	titles      [locales]string // as readers of each locale see it
-	lengths     [langs]int32 // of the text in each language, see textLengths
+	lengths     [langs]int32    // of the text in each language, see textLengths
 
 	// From course_stats, which change without the course.
 	rating      float64 // NaN: none
@@ -201,6 +201,8 @@ func levelOf(l catalog.Level) level {
 	return 0
 }
 
+var availabilityNames = [...]string{string(catalog.EnrollOpen), string(catalog.EnrollUpcoming), string(catalog.EnrollClosed)}
+
 func micros(t *time.Time) int64 {
 	if t == nil {
 		return noTime
@@ -256,6 +258,7 @@ func (d *dict) list() []string {
 type dicts struct {
 	orgs, languages, providers, tags, categories, instructors *dict
 	courses                                                   *dict // course → row + 1
+	providerSlugs                                             slugs
 }
 
 func newDicts() *dicts {

@@ -23,15 +23,16 @@ const (
 
 // matches are the rows that the words of a query found, with their scores.
 type matches struct {
-	rows      []int32   // in no order
-	score     []float32 // by row
-	matched   []uint8   // by row: how many words
-	need      int       // words that must match: all, or one
-	words     int       // to be found
-	relaxed   bool
+	rows        []int32   // in no order
+	score       []float32 // by row
+	matched     []uint8   // by row: how many words
+	visible     []bool    // by row: there for the caller, and not excluded
+	need        int       // words that must match: all, or one
+	words       int       // to be found
+	relaxed     bool
 	corrections []correction // of typos, in order
-	marks     marker         // what to highlight
-	explained []explainedWord
+	marks       marker       // what to highlight
+	explained   []explainedWord
 }
 
 // explainedWord is what one word gave, by row.
@@ -52,15 +53,14 @@ func (m *matches) missing(i int32) float64 {
 // matcher looks up words, one after another, in the index. It works on arrays with a place for each row, which it borrows.
 type matcher struct {
 	*scratch
-	ctx     context.Context
-	index   index.IndexReader
-	docs    []int32 // row by document number
-	cols    *columns
-	visible []bool
-	total   int // visible rows
-	doc     index.TermFieldDoc
-	reads   int
-	out     *matches
+	ctx   context.Context
+	index index.IndexReader
+	docs  []int32 // row by document number
+	cols  *columns
+	total int // visible rows
+	doc   index.TermFieldDoc
+	reads int
+	out   *matches
 }
 
 // word is a word of the query that has to be found.
@@ -347,7 +347,9 @@ var errDocs = errors.New("search: a document without a number")
 // exclude returns the rows that a word or phrase with a minus before it takes away.
 func (m *matcher) exclude(p *plan, c query.Clause) ([]int32, error) {
 	if c.Kind == query.KindPhrase {
-		return m.holding(p, c.Text, func(int32) bool { return true })
+		rows, err := m.holding(p, c.Text, func(int32) bool { return true })
+		m.drop()
+		return rows, err
 	}
 	var rows []int32
 	for n, w := range analysis.Words(c.Text) {

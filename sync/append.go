@@ -173,16 +173,20 @@ func (b *Bolt) transact(fn func(t *tables) error) error {
 	if !t.dirty {
 		return nil // nothing to make durable: what was read is
 	}
-	if err := b.disown(t); err != nil {
-		return err
-	}
 	head, id := t.head(), tx.ID()
+	moved := head != Seq(b.head.Load())
+	if moved {
+		if err := b.disown(t); err != nil {
+			return err
+		}
+	}
 	if err := tx.Commit(); err != nil {
 		b.checkFailed(id, err)
 		return err
 	}
-	b.orphan = false
-	if head != Seq(b.head.Swap(uint64(head))) {
+	if moved {
+		b.orphan = false
+		b.head.Store(uint64(head))
 		b.news.wake()
 	}
 	return nil

@@ -148,7 +148,7 @@ const maxCardTags = 4
 func (v *visit) tags(view *catalog.View, ids []catalog.TagID) ([]label, error) {
 	var list []label
 	for _, id := range ids[:min(len(ids), maxCardTags)] {
-		l, err := v.tag(view, id)
+		l, err := v.tagLabel(view, id)
 		if err != nil {
 			return nil, err
 		}
@@ -157,8 +157,8 @@ func (v *visit) tags(view *catalog.View, ids []catalog.TagID) ([]label, error) {
 	return list, nil
 }
 
-// tag returns a tag's label; its id when there is no such tag for the visitor.
-func (v *visit) tag(view *catalog.View, id catalog.TagID) (label, error) {
+// tagLabel returns a tag's label; its id when there is no such tag for the visitor.
+func (v *visit) tagLabel(view *catalog.View, id catalog.TagID) (label, error) {
 	t, err := view.TagFor(v.actor, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return label{}, err
@@ -167,8 +167,8 @@ func (v *visit) tag(view *catalog.View, id catalog.TagID) (label, error) {
 	return v.label(text, in, "tag", string(id)), nil
 }
 
-// category is like tag.
-func (v *visit) category(view *catalog.View, id catalog.CategoryID) (label, error) {
+// categoryLabel is like tagLabel.
+func (v *visit) categoryLabel(view *catalog.View, id catalog.CategoryID) (label, error) {
 	c, err := view.CategoryFor(v.actor, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return label{}, err

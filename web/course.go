@@ -284,14 +284,14 @@ func (v *visit) date(t *time.Time) string {
 // courseLinks adds category, tags, prerequisites and instructors.
 func (v *visit) courseLinks(view *catalog.View, doc catalog.Document, body *coursePageBody) error {
 	if doc.Category != nil {
-		l, err := v.category(view, *doc.Category)
+		l, err := v.categoryLabel(view, *doc.Category)
 		if err != nil {
 			return err
 		}
 		body.Category = &l
 	}
 	for _, id := range doc.Tags {
-		l, err := v.tag(view, id)
+		l, err := v.tagLabel(view, id)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,11 +119,11 @@ func (v *visit) facetValue(view *catalog.View, facet string, x search.FacetValue
 	out := facetValue{Value: x.Value, Text: x.Label, Count: x.Count, Selected: x.Selected}
 	switch facet {
 	case search.FacetTags:
-		l, err := v.tag(view, catalog.TagID(x.Value))
+		l, err := v.tagLabel(view, catalog.TagID(x.Value))
 		out.Text, out.Lang = l.Text, l.Lang
 		return out, err
 	case search.FacetCategory:
-		l, err := v.category(view, catalog.CategoryID(x.Value))
+		l, err := v.categoryLabel(view, catalog.CategoryID(x.Value))
 		out.Text, out.Lang = l.Text, l.Lang
 		return out, err
 	case search.FacetRating, search.FacetInstructorRating:
@@ -167,11 +166,11 @@ func (v *visit) durationText(value string) string {
 	case low == nil && high == nil:
 		return value
 	case high == nil:
-		return v.text.Text("duration.over", map[string]any{"From": v.text.Duration(*low)})
+		return v.text.Text("range.over", map[string]any{"From": v.text.Duration(*low)})
 	case low == nil || *low == 0:
-		return v.text.Text("duration.under", map[string]any{"To": v.text.Duration(*high)})
+		return v.text.Text("range.under", map[string]any{"To": v.text.Duration(*high)})
 	}
-	return v.text.Text("duration.between", map[string]any{"From": v.text.Duration(*low), "To": v.text.Duration(*high)})
+	return v.text.Text("range.between", map[string]any{"From": v.text.Duration(*low), "To": v.text.Duration(*high)})
 }
 
 // splitRange reads "60-180" and "600-"; nil is an open end.
@@ -256,7 +255,7 @@ func (v *visit) chips(view *catalog.View, q query) ([]chip, error) {
 	}
 	v.boundChips(q, add)
 	for _, tag := range q.req.AllTags {
-		l, err := v.tag(view, catalog.TagID(tag))
+		l, err := v.tagLabel(view, catalog.TagID(tag))
 		if err != nil {
 			return nil, err
 		}

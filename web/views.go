@@ -85,8 +85,8 @@ type layout struct {
 	About       string // for previews and search engines
 	Path        string // of this page, with its query: where forms lead back to
 	Address     string // the page's one address, absolute
-	Alternates  []language
-	Languages   []language
+	Alternates  []langLink
+	Languages   []langLink
 	Actor       *catalog.Actor // nil when nobody is signed in
 	Done        string         // what the last action did, already in words
 	Section     string         // which entry of the navigation is this page
@@ -99,8 +99,8 @@ type layout struct {
 	Body        any
 }
 
-// language is an entry of the language switch.
-type language struct {
+// langLink is an entry of the language switch.
+type langLink struct {
 	Tag     string
 	Name    string
 	URL     string
@@ -148,8 +148,8 @@ func (p *pages) complete(r *http.Request, v *visit, l *layout) {
 	for _, tag := range locales.Tags {
 		q.Set("locale", string(tag))
 		u := withQuery(path, q)
-		l.Languages = append(l.Languages, language{Tag: string(tag), Name: languageNames[tag], URL: u, Current: tag == v.tag})
-		l.Alternates = append(l.Alternates, language{Tag: string(tag), URL: p.base(r) + u})
+		l.Languages = append(l.Languages, langLink{Tag: string(tag), Name: languageNames[tag], URL: u, Current: tag == v.tag})
+		l.Alternates = append(l.Alternates, langLink{Tag: string(tag), URL: p.base(r) + u})
 	}
 }
 

@@ -34,6 +34,15 @@ func BenchmarkAnalyzer(b *testing.B) {
 	}
 }
 
+func BenchmarkAppendAll(b *testing.B) {
+	text := benchTexts[English]
+	var buf []Token
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = AppendAll(buf[:0], English, text)
+	}
+}
+
 func BenchmarkWords(b *testing.B) {
 	for b.Loop() {
 		Words("apprentissage automatique Node.js 数据科学")

@@ -72,7 +72,7 @@ type termAnalyzer struct{ cache *cache }
 // Analyze implements bleve's Analyzer.
 func (a termAnalyzer) Analyze(text []byte) analysis.TokenStream {
 	buf := buffers.Get().(*[]Token)
-	tokens := appendTokens((*buf)[:0], a.cache, string(text))
+	tokens := appendTokens((*buf)[:0], a.cache, string(text), false)
 	out := stream(tokens)
 	release(buf, tokens)
 	return out
@@ -125,7 +125,7 @@ type prefixAnalyzer struct{}
 // Analyze implements bleve's Analyzer.
 func (prefixAnalyzer) Analyze(text []byte) analysis.TokenStream {
 	buf := buffers.Get().(*[]Token)
-	tokens := appendTokens((*buf)[:0], caches[Other], string(text))
+	tokens := appendTokens((*buf)[:0], caches[Other], string(text), false)
 	var grams []Token
 	for i, t := range tokens {
 		if t.Kind == KindHan {

@@ -15,6 +15,7 @@ const (
 const (
 	weightWord   = 4
 	weightLetter = 3
+	weightShared = 2 // a letter that French shares with a language that is not ours
 	weightEnding = 1
 )
 
@@ -32,12 +33,12 @@ var tellTale = func() map[string]int {
 			m[w] = guess
 		}
 	}
-	add(guessEnglish, `the and of to with your you for from how this that is are by learn learning course courses will what its their introduction
+	add(guessEnglish, `the and of to with your you for from how this that is are by learn learning course courses will what its their
 		basics beginner beginners advanced guide complete build using into skills about an development training`)
 	add(guessFrench, `le les des et du au aux avec pour dans une vous votre vos ce cette ces est sont sur par qui ou nous leur leurs son ses
-		apprendre apprenez cours formation debutant debutants introduction_ decouvrir maitriser bases initiation apprentissage donnees chez sans sous`)
-	add(guessOther, `el los las y para con del una_ por curso aprende como der die und das mit fur ein eine ist nicht lernen kurs auf von zu
-		os uma com nao voce em mais il gli che di per corso impara nel della het een van voor w na jak i_ och att ve bir`)
+		apprendre apprenez cours formation debutant debutants decouvrir debuter comment heure heures maitriser bases initiation apprentissage donnees chez sans sous`)
+	add(guessOther, `el los las y para con del una por curso aprende como der die und das mit fur ein eine ist nicht lernen kurs auf von zu
+		os uma com nao voce em mais il gli che di per corso impara nel della het een van voor w na jak och att ve bir`)
 	return m
 }()
 
@@ -111,11 +112,16 @@ func vote(votes *[guesses]int, written, fold string) {
 	}
 	for _, r := range written {
 		switch r {
-		case 'é', 'è', 'ê', 'à', 'ù', 'ç', 'œ', 'î', 'û', 'ë', 'É', 'È', 'Ê', 'À', 'Ç', 'Œ':
+		case 'è', 'ê', 'ù', 'œ', 'î', 'û', 'ë', 'È', 'Ê', 'Œ':
 			votes[guessFrench] += weightLetter
+		case 'é', 'à', 'ç', 'É', 'À', 'Ç':
+			votes[guessFrench] += weightShared
 		case 'ñ', 'ß', 'ä', 'ö', 'ü', 'ã', 'õ', 'å', 'ø', 'ó', 'í', 'ú', 'á', 'ì', 'ò', 'ł', 'ą', 'ę', 'ş', 'ğ', 'ı':
 			votes[guessOther] += weightLetter
 		}
+	}
+	if borrowed[fold] {
+		return
 	}
 	for _, e := range endings {
 		if len(fold) > len(e.suffix)+2 && strings.HasSuffix(fold, e.suffix) {
@@ -124,6 +130,9 @@ func vote(votes *[guesses]int, written, fold string) {
 		}
 	}
 }
+
+// borrowed words have an English ending and stand in titles of every language.
+var borrowed = set("marketing trading coaching consulting branding training reporting engineering")
 
 // endings are tried in order; the first that fits speaks.
 var endings = []struct {
@@ -151,6 +160,10 @@ var endings = []struct {
 	{"cao", guessOther},
 	{"zione", guessOther},
 	{"ung", guessOther},
+	{"os", guessOther},
+	{"as", guessOther},
+	{"o", guessOther},
+	{"a", guessOther},
 	{"keit", guessOther},
 }
 

@@ -29,7 +29,7 @@ type found struct {
 // Where nothing matches, ok is false and marked is the start of the text.
 func Highlight(text string, l Lang, match func(Token) bool, maxRunes int) (marked string, ok bool) {
 	buf := buffers.Get().(*[]Token)
-	tokens := appendTokens((*buf)[:0], cacheOf(l), text)
+	tokens := appendTokens((*buf)[:0], cacheOf(l), text, false)
 	var marks []found
 	for _, t := range tokens {
 		if match(t) {
@@ -73,7 +73,11 @@ func window(text string, marks []found, maxRunes int) (from, to int) {
 			count[marks[first].term]++
 		}
 		for last+1 < len(marks) {
-			more := utf8.RuneCountInString(text[marks[last].end:marks[last+1].end])
+			gap := text[marks[last].end:marks[last+1].end]
+			if len(gap) > utf8.UTFMax*maxRunes {
+				break // far too long: do not count it again for each mark before it
+			}
+			more := utf8.RuneCountInString(gap)
 			if runes+more > maxRunes {
 				break
 			}

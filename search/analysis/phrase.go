@@ -66,13 +66,15 @@ func eachUnit(text string, yield func(string) bool) {
 			}
 			continue
 		}
-		if u.n < 2 {
-			if f := c.get(text[u.start:u.end], u.shape).fold; f != "" && !yield(f) {
+		e := c.get(text[u.start:u.end], u.shape)
+		parts := indexedParts(e, text, &u)
+		if len(parts) < 2 { // C++, .NET and A/B are in the index by these names alone
+			if e.fold != "" && !yield(e.fold) {
 				return
 			}
 			continue
 		}
-		for _, p := range u.parts[:u.n] {
+		for _, p := range parts {
 			if f := c.get(text[p.start:p.end], shapeWord).fold; f != "" && !yield(f) {
 				return
 			}

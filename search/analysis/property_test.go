@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"html"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -41,9 +42,10 @@ func checkText(t interface{ Fatalf(string, ...any) }, text string) {
 	for _, l := range Langs {
 		tokens := Analyze(l, text)
 		checkTokens(t, text, tokens)
-		if max := 2*utf8.RuneCountInString(text) + 1; len(tokens) > max {
+		if most := 2*utf8.RuneCountInString(text) + 1; len(tokens) > most {
 			t.Fatalf("%q: %d tokens", text, len(tokens))
 		}
+		checkAll(t, l, text, tokens)
 		have := map[string]bool{}
 		for _, k := range tokens {
 			have[k.Text] = true
@@ -72,6 +74,27 @@ func checkText(t interface{ Fatalf(string, ...any) }, text string) {
 	}
 	Detect(text)
 	Fold(text)
+}
+
+// checkAll fails unless one pass gives what Analyze, whose tokens are given, and Exact do.
+func checkAll(t interface{ Fatalf(string, ...any) }, l Lang, text string, tokens []Token) {
+	all := AppendAll(nil, l, text)
+	exact := Exact(text)
+	if len(all) != len(exact) {
+		t.Fatalf("%q: %d tokens in all, %d exact ones", text, len(all), len(exact))
+	}
+	var kept []Token
+	for i, k := range all {
+		if k.Fold != exact[i].Text || k.Start != exact[i].Start || k.End != exact[i].End {
+			t.Fatalf("%q: %+v, exact %+v", text, k, exact[i])
+		}
+		if !k.Stop {
+			kept = append(kept, k)
+		}
+	}
+	if !slices.Equal(kept, tokens) {
+		t.Fatalf("%s: %q: %+v, want %+v", l, text, kept, tokens)
+	}
 }
 
 // checkMarked fails unless a highlight without its marks is a part of the text, no longer than allowed, and well formed.

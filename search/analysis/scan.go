@@ -65,6 +65,14 @@ var classASCII = func() (t [utf8.RuneSelf]class) {
 	return t
 }()
 
+// joinerASCII holds the signs that joinerAt knows.
+var joinerASCII = func() (t [utf8.RuneSelf]bool) {
+	for _, c := range ".,/-'&+#" {
+		t[c] = true
+	}
+	return t
+}()
+
 // classAt returns the class and the size of the rune at i, other and 0 at the end.
 func (s *scanner) classAt(i int) (class, int) {
 	if i >= len(s.text) {
@@ -97,7 +105,7 @@ func (s *scanner) joinerAt(i int) (byte, int) {
 		return 0, 0
 	}
 	if c := s.text[i]; c < utf8.RuneSelf {
-		if strings.IndexByte(".,/-'&+#", c) >= 0 {
+		if joinerASCII[c] {
 			return c, 1
 		}
 		return 0, 0
@@ -187,6 +195,14 @@ type atom struct {
 // atom takes the letters, digits and marks at i.
 func (s *scanner) atom(i int) atom {
 	a := atom{span: span{i, i}}
+	for i < len(s.text) && s.text[i] < utf8.RuneSelf && classASCII[s.text[i]] == letter {
+		i++ // most words are letters to the end
+	}
+	a.letters, a.end = i-a.start, i
+	if i > a.start {
+		a.end = s.marks(i)
+		i = a.end
+	}
 	for {
 		c, n := s.classAt(i)
 		switch c {
@@ -230,6 +246,10 @@ func (s *scanner) marks(i int) int {
 // word takes the word or compound that begins at pos.
 func (s *scanner) word() unit {
 	a := s.atom(s.pos)
+	if j, _ := s.joinerAt(a.end); j == 0 { // nearly all words
+		s.pos = a.end
+		return split(unit{span: a.span, shape: shapeWord}, a)
+	}
 	for s.elision(a) {
 		a = s.atom(s.pos)
 	}

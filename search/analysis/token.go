@@ -53,6 +53,7 @@ type Token struct {
 	Pos        int    // place in the text, from 1; stop words count, a compound shares the place of its first part
 	Kind       Kind
 	Whole      bool // a compound, whose parts follow as tokens of their own
+	Stop       bool // a stop word of the text's language: only AppendAll returns these
 }
 
 // Word is one unit of a query: a word, a compound, or a run of Han characters.
@@ -73,13 +74,19 @@ type Form struct {
 }
 
 // Analyze returns the index terms of a text in a language, in the order of their start. Stop words are left out.
-func Analyze(l Lang, text string) []Token { return appendTokens(nil, cacheOf(l), text) }
+func Analyze(l Lang, text string) []Token { return appendTokens(nil, cacheOf(l), text, false) }
 
 // Exact returns the unstemmed terms of a text, stop words included: the terms of the field of exact forms.
 func Exact(text string) []Token { return Analyze(Other, text) }
 
-// appendTokens appends the index terms of a text.
-func appendTokens(dst []Token, c *cache, text string) []Token {
+// AppendAll appends what both Analyze and Exact return, in one pass over the text: the Text of the tokens without Stop
+// is what Analyze returns, the Fold of all of them is what Exact returns. It allocates nothing when dst has room.
+func AppendAll(dst []Token, l Lang, text string) []Token {
+	return appendTokens(dst, cacheOf(l), text, true)
+}
+
+// appendTokens appends the index terms of a text, stop words among them only when all is true.
+func appendTokens(dst []Token, c *cache, text string, all bool) []Token {
 	s := scanner{text: text}
 	pos := 1
 	for {
@@ -91,22 +98,25 @@ func appendTokens(dst []Token, c *cache, text string) []Token {
 			dst, pos = appendHan(dst, text, u.span, pos)
 			continue
 		}
-		dst = appendUnit(dst, c, text, &u, pos)
+		dst = appendUnit(dst, c, text, &u, pos, all)
 		pos += max(u.n, 1)
 	}
 }
 
 // appendUnit appends the terms of a word or compound: the whole, then its parts.
-func appendUnit(dst []Token, c *cache, text string, u *unit, pos int) []Token {
+func appendUnit(dst []Token, c *cache, text string, u *unit, pos int, all bool) []Token {
 	e := c.get(text[u.start:u.end], u.shape)
-	if e.fold == "" || e.stop || u.n > 1 && allStop(c, text, u) {
+	stop := e.stop || u.n > 1 && allStop(c, text, u)
+	if e.fold == "" || stop && !all {
 		return dst
 	}
 	parts := indexedParts(e, text, u)
-	dst = append(dst, Token{Text: e.stem, Fold: e.fold, Start: u.start, End: u.end, Pos: pos, Kind: e.kind, Whole: len(parts) > 0})
+	dst = append(dst, Token{
+		Text: e.stem, Fold: e.fold, Start: u.start, End: u.end, Pos: pos, Kind: e.kind, Whole: len(parts) > 0, Stop: stop,
+	})
 	for i, p := range parts {
-		if w := c.get(text[p.start:p.end], shapeWord); w.fold != "" && !w.stop {
-			dst = append(dst, Token{Text: w.stem, Fold: w.fold, Start: p.start, End: p.end, Pos: pos + i, Kind: w.kind})
+		if w := c.get(text[p.start:p.end], shapeWord); w.fold != "" && (all || !w.stop) {
+			dst = append(dst, Token{Text: w.stem, Fold: w.fold, Start: p.start, End: p.end, Pos: pos + i, Kind: w.kind, Stop: w.stop})
 		}
 	}
 	return dst

@@ -1,0 +1,240 @@
+package search
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/search/query"
+)
+
+// Search answers a request. Errors: fault.InvalidParameter, fault.InvalidQuery, fault.InvalidCursor; fault.NotReady while the first build is
+// under way; fault.Overloaded when too many searches wait, or this one takes too long.
+func (x *Index) Search(ctx context.Context, req Request) (resp *Response, err error) {
+	start := time.Now()
+	if err := req.validate(); err != nil {
+		return nil, err
+	}
+	q, err := query.Parse(req.Q)
+	if err != nil {
+		return nil, err
+	}
+	done, err := x.admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	gen, err := x.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer gen.reader.release()
+	defer x.broken(ctx, &err)()
+	timed, cancel := context.WithTimeout(ctx, maxDuration)
+	defer cancel()
+	p, err := x.newPlan(gen, &req, q)
+	if err != nil {
+		return nil, err
+	}
+	resp, err = p.run(timed)
+	if err != nil {
+		return nil, deadline(ctx, err)
+	}
+	resp.Seq, resp.AsOf, resp.QueryID = gen.cursor.Seq, strconv.FormatUint(uint64(gen.cursor.Seq), 10), rand.Text()
+	resp.TookMS = float64(time.Since(start).Microseconds()) / 1000
+	return resp, nil
+}
+
+// broken turns the fault of an index that was damaged while it was open into an error. The next start sets it aside.
+func (x *Index) broken(ctx context.Context, err *error) func() {
+	restore := guard(err)
+	return func() {
+		if p := recover(); p != nil {
+			*err = fault.New("search.Search", fault.Internal)
+			x.cfg.Logger.ErrorContext(ctx, "search: the index is damaged; a restart builds it again", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		}
+		restore()
+	}
+}
+
+// admit waits for a turn to search; done ends it.
+func (x *Index) admit(ctx context.Context) (done func(), err error) {
+	overloaded := func() error { return fault.New("search.Search", fault.Overloaded, "retry_after", retryAfter) }
+	if x.queue.Add(1) > maxWaiting {
+		x.queue.Add(-1)
+		return nil, overloaded()
+	}
+	wait, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	if err := x.slots.Acquire(wait, 1); err != nil {
+		x.queue.Add(-1)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, overloaded()
+	}
+	return func() {
+		x.slots.Release(1)
+		x.queue.Add(-1)
+	}, nil
+}
+
+// run finds, counts and shows.
+func (p *plan) run(ctx context.Context) (*Response, error) {
+	c := p.newCollector()
+	var m *matches
+	if needsIndex(p.query) {
+		found, done, err := p.match(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		p.collect(c, found)
+		m = found
+	} else {
+		p.collectAll(c, nil)
+	}
+	resp := &Response{Total: c.total, Facets: map[string][]FacetValue{}}
+	for _, f := range c.facets {
+		resp.Facets[f.name] = f.values()
+	}
+	if m != nil {
+		resp.Relaxed = m.relaxed
+		if c.total > 0 {
+			resp.Corrected = correctedText(p.query, m.corrections)
+		}
+	}
+	if err := p.next(resp, c); err != nil {
+		return nil, err
+	}
+	return resp, p.show(ctx, resp, c, m)
+}
+
+// needsIndex reports whether a query has words or phrases; without, the columns alone answer.
+func needsIndex(q query.Query) bool {
+	for _, c := range q.Clauses {
+		if c.Kind != query.KindField {
+			return true
+		}
+	}
+	return false
+}
+
+// match looks the query's words up. done gives back what the result lives in.
+func (p *plan) match(ctx context.Context) (found *matches, done func(), err error) {
+	docs, err := p.reader.docRows()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := p.x.borrow(p.cols.n)
+	m := &matcher{scratch: s, ctx: ctx, index: p.reader.index, docs: docs, cols: p.cols, out: &matches{score: s.score, matched: s.matched, visible: s.visible, rows: s.rows}}
+	s.explain = p.req.Explain
+	for i := range int32(p.cols.n) { //nolint:gosec // far fewer than 2^31
+		seen := p.sees(p.cols.row(i))
+		if s.visible[i] = seen; seen {
+			m.total++
+		}
+	}
+	if err := m.run(p, p.query); err != nil {
+		return nil, nil, err // and the scratch is not used again
+	}
+	for _, c := range p.query.Clauses {
+		if c.Kind == query.KindField || !c.Not {
+			continue
+		}
+		rows, err := m.exclude(p, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, i := range rows {
+			s.visible[i] = false
+		}
+	}
+	return m.out, func() { p.x.giveBack(s, m.out.rows) }, nil
+}
+
+// collect hands the rows that were found to the collector.
+func (p *plan) collect(c *collector, m *matches) {
+	if m.words == 0 {
+		p.collectAll(c, m)
+		return
+	}
+	for _, i := range m.rows {
+		r := p.cols.row(i)
+		if m.visible[i] && p.meets(r) {
+			c.add(i, r, p.score(m, i, r))
+		}
+	}
+}
+
+// collectAll hands every row to the collector that the caller sees; of m, if it is not nil, those that are not excluded.
+func (p *plan) collectAll(c *collector, m *matches) {
+	for i := range int32(p.cols.n) { //nolint:gosec // far fewer than 2^31
+		r := p.cols.row(i)
+		if p.sees(r) && (m == nil || m.visible[i]) && p.meets(r) {
+			c.add(i, r, 0)
+		}
+	}
+}
+
+// score adds a row's parts; see ranking.go.
+func (p *plan) score(m *matches, i int32, r *row) float64 {
+	rating, popularity, locale := p.factors(r)
+	s := rating + popularity + locale
+	if m != nil && m.words > 0 {
+		s += float64(m.score[i]) + m.missing(i)
+	}
+	return s
+}
+
+// next sets the cursor of the next page, when there is one.
+func (p *plan) next(resp *Response, c *collector) error {
+	if c.rest <= len(c.top) || len(c.top) == 0 {
+		return nil
+	}
+	next, err := p.writeCursor(&c.top[len(c.top)-1])
+	resp.Next = &next
+	return err
+}
+
+// show makes the hits of the page from the catalog, which may be newer than the index: what the caller may not see any more is left out.
+func (p *plan) show(ctx context.Context, resp *Response, c *collector, m *matches) error {
+	resp.Hits = make([]Hit, 0, len(c.top))
+	return p.x.cfg.Catalog.View(ctx, func(v *catalog.View) error {
+		for _, k := range c.top {
+			course, err := v.CourseFor(p.req.Actor, k.id)
+			if fault.Is(err, fault.NotFound) || err == nil && !p.wants(course.Value) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			hit := Hit{ID: k.id, Score: p.score(m, k.row, p.cols.row(k.row)), Highlights: map[string]string{}}
+			if hit.Course, err = v.Card(course, p.locale); err != nil {
+				return err
+			}
+			if m != nil {
+				hit.Highlights = m.marks.highlights(&course.Value, p.locale)
+			}
+			if p.req.Explain {
+				hit.Explain = p.explain(m, p.cols.row(k.row), k.row)
+			}
+			resp.Hits = append(resp.Hits, hit)
+		}
+		return nil
+	})
+}
+
+// wants reports whether a course, as the catalog has it now, is still in a state that was asked for.
+func (p *plan) wants(c catalog.Course) bool {
+	org, ok := p.x.dicts.orgs.find(string(catalog.OrgOf(string(c.ID))))
+	if !ok {
+		org = 0
+	}
+	return int(org) < len(p.allowed) && p.allowed[org]>>stateOf(c.State)&1 == 1
+}

@@ -1,0 +1,625 @@
+package searchtest
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/search"
+	"github.com/carrel-lms/carrel/search/analysis"
+	"github.com/carrel-lms/carrel/search/query"
+)
+
+// Oracle answers searches by walking all courses of a catalog, as it was when the oracle was made.
+type Oracle struct {
+	docs  []*doc
+	prior float64
+	now   time.Time
+}
+
+// doc is a course with everything by which it can be found.
+type doc struct {
+	course catalog.Course
+	cards  map[catalog.Locale]catalog.Card
+	above  []string // its category and those above
+	texts  []string
+	exact  map[string]bool
+	stems  map[analysis.Lang]map[string]bool
+}
+
+// Result is what a search must find.
+type Result struct {
+	Total   int
+	IDs     []catalog.CourseID // all hits; in order, but under relevance
+	Facets  map[string]map[string]int
+	Relaxed bool
+}
+
+// NewOracle reads a catalog.
+func NewOracle(ctx context.Context, c *catalog.Catalog, now time.Time) (*Oracle, error) {
+	o := &Oracle{now: now}
+	for course, err := range c.Courses(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		var d *doc
+		err := c.View(ctx, func(v *catalog.View) (err error) {
+			d, err = newDoc(v, course)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		o.docs = append(o.docs, d)
+	}
+	return o, c.View(ctx, func(v *catalog.View) error {
+		p, err := v.Priors()
+		o.prior = p.Course
+		return err
+	})
+}
+
+func newDoc(v *catalog.View, c catalog.Stored[catalog.Course]) (*doc, error) {
+	d := &doc{course: c.Value, cards: map[catalog.Locale]catalog.Card{}, exact: map[string]bool{}, stems: map[analysis.Lang]map[string]bool{}}
+	for _, l := range languages {
+		card, err := v.Card(c, l)
+		if err != nil {
+			return nil, err
+		}
+		d.cards[l] = card
+	}
+	d.addText(c.Value.Language, c.Value.Text)
+	for l, t := range c.Value.Translations {
+		d.addText(l, t)
+	}
+	for _, id := range c.Value.Tags {
+		tag, _, err := v.Tag(id)
+		if err != nil {
+			return nil, err
+		}
+		for l, label := range tag.Value.Label {
+			d.add(l, label)
+		}
+		for l, words := range tag.Value.Synonyms {
+			for _, w := range words {
+				d.add(l, w)
+			}
+		}
+	}
+	for id := c.Value.Category; id != ""; {
+		category, _, err := v.Category(id)
+		if err != nil {
+			return nil, err
+		}
+		d.above = append(d.above, string(id))
+		for l, label := range category.Value.Label {
+			d.add(l, label)
+		}
+		id = category.Value.Parent
+	}
+	for _, who := range d.cards[catalog.English].Instructors {
+		d.add("", who.Name)
+	}
+	d.add("", c.Value.Provider)
+	return d, nil
+}
+
+func (d *doc) addText(l catalog.Locale, t catalog.Text) {
+	d.add(l, t.Title)
+	d.add(l, t.Summary)
+	d.add(l, t.Description)
+}
+
+func (d *doc) add(l catalog.Locale, text string) {
+	if text == "" {
+		return
+	}
+	d.texts = append(d.texts, text)
+	for _, t := range analysis.Exact(text) {
+		d.exact[t.Text] = true
+	}
+	lang := analysis.LangOf(string(l))
+	if d.stems[lang] == nil {
+		d.stems[lang] = map[string]bool{}
+	}
+	for _, t := range analysis.Analyze(lang, text) {
+		d.stems[lang][t.Text] = true
+	}
+}
+
+// has reports whether a course has a word: by its exact form anywhere, or by its stem in a text of the language.
+func (d *doc) has(w analysis.Word) bool {
+	for _, f := range w.Forms {
+		for _, terms := range f.Alternatives {
+			if all(terms, d.stems[f.Lang]) || f.Lang == analysis.Other && all(terms, d.exact) || w.Kind == analysis.KindHan && all(terms, d.exact) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func all(terms []string, in map[string]bool) bool {
+	for _, t := range terms {
+		if !in[t] {
+			return false
+		}
+	}
+	return len(terms) > 0
+}
+
+func (d *doc) hasPrefix(prefix string) bool {
+	for t := range d.exact {
+		if strings.HasPrefix(t, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Search answers a request. Paging and limits play no part: all hits and all values with a count are returned.
+func (o *Oracle) Search(req search.Request) (Result, error) {
+	q, err := query.Parse(req.Q)
+	if err != nil {
+		return Result{}, err
+	}
+	var visible []*doc
+	for _, d := range o.docs {
+		if sees(req, d.course) {
+			visible = append(visible, d)
+		}
+	}
+	found, relaxed := o.matching(q, visible)
+	r := Result{Relaxed: relaxed, Facets: map[string]map[string]int{}}
+	filters := o.filters(req)
+	passes := func(d *doc, but string) bool {
+		for name, f := range filters {
+			if name != but && !f(d) {
+				return false
+			}
+		}
+		return true
+	}
+	var hits []*doc
+	for _, d := range found {
+		if passes(d, "") {
+			hits = append(hits, d)
+		}
+	}
+	for _, facet := range search.Facets() {
+		counts := map[string]int{}
+		for _, d := range found {
+			if passes(d, facet) {
+				for _, v := range o.facetValues(facet, d) {
+					counts[v]++
+				}
+			}
+		}
+		r.Facets[facet] = counts
+	}
+	o.sort(req, q, hits)
+	r.Total = len(hits)
+	for _, d := range hits {
+		r.IDs = append(r.IDs, d.course.ID)
+	}
+	return r, nil
+}
+
+// sees is CONTRACT's rule of what a caller finds.
+func sees(req search.Request, c catalog.Course) bool {
+	org := catalog.OrgOf(string(c.ID))
+	states := req.States
+	if len(states) == 0 {
+		states = []string{string(catalog.Published)}
+	}
+	if !slices.Contains(states, "*") && !slices.Contains(states, string(c.State)) {
+		return false
+	}
+	if c.State == catalog.Published {
+		return req.Actor.Sees(org)
+	}
+	return req.Actor.SeesDrafts(org)
+}
+
+// wanted is a word that must be found, in the forms that are good for it.
+type wanted struct {
+	words  []analysis.Word // any of them: one, or those meant by a typo
+	prefix string
+	halfOf []string // of a Han run, in a relaxed search
+}
+
+func (w *wanted) in(d *doc) bool {
+	return slices.ContainsFunc(w.words, d.has) || w.prefix != "" && d.hasPrefix(w.prefix)
+}
+
+// partly is in, for a relaxed search.
+func (w *wanted) partly(d *doc) bool {
+	if w.in(d) {
+		return true
+	}
+	n := 0
+	for _, t := range w.halfOf {
+		if d.exact[t] {
+			n++
+		}
+	}
+	return n > 0 && 2*n >= len(w.halfOf)
+}
+
+// matching returns the visible courses that a query finds, and whether not all of its words had to match.
+func (o *Oracle) matching(q query.Query, visible []*doc) (found []*doc, relaxed bool) {
+	words := wantedWords(q)
+	for i := range words {
+		forgive(&words[i], visible)
+	}
+	need := len(words)
+	if need > 4 {
+		need = 1
+	}
+	count := func(d *doc, in func(*wanted, *doc) bool) (n int) {
+		for i := range words {
+			if in(&words[i], d) {
+				n++
+			}
+		}
+		return n
+	}
+	in := (*wanted).in
+	if len(words) > 0 && !slices.ContainsFunc(visible, func(d *doc) bool { return count(d, in) >= need }) {
+		for i := range words { // half of a run counts only where no course has the whole
+			if slices.ContainsFunc(visible, words[i].in) {
+				words[i].halfOf = nil
+			}
+		}
+		in, need = (*wanted).partly, 1
+		relaxed = slices.ContainsFunc(visible, func(d *doc) bool { return count(d, in) >= 1 })
+	}
+	for _, d := range visible {
+		if count(d, in) >= need && o.meets(q, d) {
+			found = append(found, d)
+		}
+	}
+	return found, relaxed
+}
+
+func wantedWords(q query.Query) []wanted {
+	var every, telling []wanted
+	for _, c := range q.Clauses {
+		if c.Kind != query.KindWord || c.Not {
+			continue
+		}
+		parts := analysis.Words(c.Text)
+		for i, w := range parts {
+			x := wanted{words: []analysis.Word{w}}
+			if w.Kind == analysis.KindHan {
+				x.halfOf = w.Forms[0].Alternatives[0]
+			} else if c.Prefix && i == len(parts)-1 {
+				x.prefix = w.Fold
+			}
+			every = append(every, x)
+			if !w.Stop {
+				telling = append(telling, x)
+			}
+		}
+	}
+	if len(telling) > 0 {
+		return telling
+	}
+	return every
+}
+
+// forgive looks for what a word may have been meant to be, when no visible course has it.
+func forgive(w *wanted, visible []*doc) {
+	if slices.ContainsFunc(visible, w.in) || w.words[0].Kind != analysis.KindWord {
+		return
+	}
+	fold := w.words[0].Fold
+	first, size := utf8.DecodeRuneInString(fold)
+	_ = first
+	n := utf8.RuneCountInString(fold)
+	most := 0
+	if strings.ContainsFunc(fold, func(r rune) bool { return !unicode.Is(unicode.Latin, r) }) {
+		return
+	}
+	if n >= 4 {
+		most = 1
+	}
+	if n >= 8 {
+		most = 2
+	}
+	for d := 1; d <= most; d++ {
+		near := map[string]bool{}
+		for _, doc := range visible {
+			for t := range doc.exact {
+				if analysis.Distance(fold, t, d) != d || d > 1 && !strings.HasPrefix(t, fold[:size]) {
+					continue
+				}
+				if !strings.ContainsFunc(t, func(r rune) bool { return !unicode.IsLetter(r) }) {
+					near[t] = true
+				}
+			}
+		}
+		for t := range near {
+			if words := analysis.Words(t); len(words) == 1 {
+				w.words = append(w.words, words[0])
+			}
+		}
+		if slices.ContainsFunc(visible, w.in) {
+			return
+		}
+	}
+}
+
+// meets checks what a query demands besides its words.
+func (o *Oracle) meets(q query.Query, d *doc) bool {
+	for _, c := range q.Clauses {
+		var ok bool
+		switch {
+		case c.Kind == query.KindWord && !c.Not:
+			continue
+		case c.Kind == query.KindWord:
+			words := analysis.Words(c.Text)
+			ok = len(words) > 0 && !slices.ContainsFunc(words, func(w analysis.Word) bool { return !d.has(w) })
+		case c.Kind == query.KindPhrase:
+			ok = slices.ContainsFunc(d.texts, analysis.NewPhrase(c.Text).In)
+		case c.Field == query.FieldRating:
+			ok = atLeast(d.cards[catalog.English].Rating, c.Rating)
+		default:
+			ok = o.filter(facetOf[c.Field], []string{c.Text})(d)
+		}
+		if ok == c.Not {
+			return false
+		}
+	}
+	return true
+}
+
+var facetOf = map[query.Field]string{
+	query.FieldTag: search.FacetTags, query.FieldCategory: search.FacetCategory, query.FieldInstructor: search.FacetInstructors,
+	query.FieldLevel: search.FacetLevel, query.FieldLanguage: search.FacetLanguage, query.FieldProvider: search.FacetProvider,
+}
+
+func atLeast(f *float64, least float64) bool { return f != nil && *f >= least }
+
+// filters are by the facet that ignores them.
+func (o *Oracle) filters(req search.Request) map[string]func(*doc) bool {
+	m := map[string]func(*doc) bool{}
+	lists := map[string][]string{
+		search.FacetTags: req.Tags, search.FacetCategory: req.Categories, search.FacetLevel: req.Levels, search.FacetLanguage: req.Languages,
+		search.FacetProvider: req.Providers, search.FacetInstructors: req.Instructors, search.FacetAvailability: req.Availabilities,
+	}
+	for facet, values := range lists {
+		if len(values) > 0 {
+			m[facet] = o.filter(facet, values)
+		}
+	}
+	for i, tag := range req.AllTags {
+		m["all_tags"+string(rune('0'+i))] = o.filter(search.FacetTags, []string{tag})
+	}
+	if req.MinRating != nil {
+		m[search.FacetRating] = func(d *doc) bool { return atLeast(d.cards[catalog.English].Rating, *req.MinRating) }
+	}
+	if req.MinInstructorRating != nil {
+		m[search.FacetInstructorRating] = func(d *doc) bool {
+			return atLeast(d.cards[catalog.English].InstructorRating, *req.MinInstructorRating)
+		}
+	}
+	if req.MinDuration != nil || req.MaxDuration != nil {
+		m[search.FacetDuration] = func(d *doc) bool {
+			n := d.course.DurationMinutes
+			return n > 0 && (req.MinDuration == nil || n >= *req.MinDuration) && (req.MaxDuration == nil || n <= *req.MaxDuration)
+		}
+	}
+	if req.Free {
+		m["free"] = func(d *doc) bool { return d.course.Price != nil && *d.course.Price == 0 }
+	}
+	return m
+}
+
+// filter accepts courses that have one of the values in a facet, by slug or, of instructors, by name.
+func (o *Oracle) filter(facet string, values []string) func(*doc) bool {
+	return func(d *doc) bool {
+		have := o.facetValues(facet, d)
+		for _, v := range values {
+			if slices.ContainsFunc(have, func(h string) bool { return slug(h) == slug(v) }) {
+				return true
+			}
+			if facet != search.FacetInstructors {
+				continue
+			}
+			if slices.ContainsFunc(d.cards[catalog.English].Instructors, func(i catalog.CardInstructor) bool { return i.Name == v }) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func slug(v string) string {
+	if org, rest, found := strings.Cut(v, "~"); found {
+		return org + "~" + catalog.Slug(rest)
+	}
+	return catalog.Slug(v)
+}
+
+// facetValues are a course's values of a facet.
+func (o *Oracle) facetValues(facet string, d *doc) []string {
+	card := d.cards[catalog.English]
+	one := func(s string) []string {
+		if s == "" {
+			return nil
+		}
+		return []string{s}
+	}
+	switch facet {
+	case search.FacetTags:
+		var list []string
+		for _, t := range card.Tags {
+			list = append(list, string(t))
+		}
+		slices.Sort(list)
+		return slices.Compact(list)
+	case search.FacetCategory:
+		return d.above
+	case search.FacetLevel:
+		return one(string(d.course.Level))
+	case search.FacetLanguage:
+		return one(string(d.course.Language))
+	case search.FacetProvider:
+		return one(d.course.Provider)
+	case search.FacetInstructors:
+		var list []string
+		for _, i := range card.Instructors {
+			list = append(list, string(i.ID))
+		}
+		slices.Sort(list)
+		return slices.Compact(list)
+	case search.FacetRating:
+		return ratingBuckets(card.Rating)
+	case search.FacetInstructorRating:
+		return ratingBuckets(card.InstructorRating)
+	case search.FacetDuration:
+		return durationBucket(d.course.DurationMinutes)
+	}
+	return one(string(catalog.AvailabilityAt(d.course, o.now)))
+}
+
+func ratingBuckets(rating *float64) (list []string) {
+	for _, b := range []struct {
+		value string
+		least float64
+	}{{"4.5", 4.5}, {"4", 4}, {"3.5", 3.5}, {"3", 3}} {
+		if atLeast(rating, b.least) {
+			list = append(list, b.value)
+		}
+	}
+	return list
+}
+
+func durationBucket(minutes int) []string {
+	switch {
+	case minutes == 0:
+		return nil
+	case minutes < 60:
+		return []string{"0-60"}
+	case minutes < 180:
+		return []string{"60-180"}
+	case minutes < 600:
+		return []string{"180-600"}
+	}
+	return []string{"600-"}
+}
+
+// sort orders hits as the request says; relevance is left alone.
+func (o *Oracle) sort(req search.Request, q query.Query, hits []*doc) {
+	by := req.Sort
+	words := slices.ContainsFunc(q.Clauses, func(c query.Clause) bool { return c.Kind != query.KindField && !c.Not })
+	if by == "" {
+		by = search.SortRelevance
+	}
+	if !words {
+		by = strings.Replace(by, search.SortRelevance, search.SortRating, 1)
+	}
+	name, minus := strings.CutPrefix(by, "-")
+	if name == search.SortRelevance {
+		return
+	}
+	locale := req.Locale
+	if locale == "" {
+		locale = catalog.English
+	}
+	col := collate.New(map[catalog.Locale]language.Tag{
+		catalog.English: language.English, catalog.French: language.French, catalog.Chinese: language.SimplifiedChinese,
+	}[locale])
+	compare := func(a, b *doc) int {
+		if name == search.SortTitle {
+			return col.CompareString(a.cards[locale].Title, b.cards[locale].Title)
+		}
+		return cmp.Compare(o.number(name, a), o.number(name, b))
+	}
+	slices.SortStableFunc(hits, func(a, b *doc) int {
+		missA, missB := math.IsNaN(o.number(name, a)), math.IsNaN(o.number(name, b))
+		c := 0
+		switch {
+		case missA && !missB:
+			return 1
+		case missB && !missA:
+			return -1
+		case !missA:
+			c = compare(a, b)
+		}
+		if descending := name != search.SortTitle && name != search.SortDuration; descending != minus {
+			c = -c
+		}
+		return cmp.Or(c, cmp.Compare(a.course.ID, b.course.ID))
+	})
+}
+
+// number is what a course is sorted by; NaN when it has none.
+func (o *Oracle) number(by string, d *doc) float64 {
+	card := d.cards[catalog.English]
+	switch by {
+	case search.SortRating:
+		if card.Rating == nil {
+			return o.prior
+		}
+		return *card.Rating
+	case search.SortNewest:
+		if d.course.PublishedAt == nil {
+			return math.NaN()
+		}
+		return float64(d.course.PublishedAt.UnixMicro())
+	case search.SortPopular:
+		return float64(card.EnrollmentCount)
+	case search.SortDuration:
+		if d.course.DurationMinutes == 0 {
+			return math.NaN()
+		}
+		return float64(d.course.DurationMinutes)
+	}
+	return 0
+}
+
+// Words returns different words of the catalog's texts, to make queries of.
+func (o *Oracle) Words(most int) []string {
+	seen := map[string]bool{}
+	var list []string
+	for _, d := range o.docs {
+		for _, text := range d.texts {
+			for _, w := range analysis.Words(text) {
+				if !seen[w.Text] {
+					seen[w.Text] = true
+					if list = append(list, w.Text); len(list) == most {
+						return list
+					}
+				}
+			}
+		}
+	}
+	return list
+}
+
+// Values returns the values of a facet that any course has.
+func (o *Oracle) Values(facet string) []string {
+	seen := map[string]bool{}
+	for _, d := range o.docs {
+		for _, v := range o.facetValues(facet, d) {
+			seen[v] = true
+		}
+	}
+	var list []string
+	for v := range seen {
+		list = append(list, v)
+	}
+	slices.Sort(list)
+	return list
+}
