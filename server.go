@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -155,9 +156,9 @@ const (
 
 // options are the flags of serve.
 type options struct {
-	addr, data, locales, publicURL, cors string
-	demo                                 bool
-	logLevel                             string
+	addr, data, locales, publicURL, cors, proxies string
+	demo                                          bool
+	logLevel                                      string
 }
 
 func (p program) serve(ctx context.Context, args []string) error {
@@ -175,6 +176,8 @@ func (p program) serve(ctx context.Context, args []string) error {
 	f.fromEnv("public-url")
 	f.StringVar(&o.cors, "cors-origins", "", "`ORIGINS`, separated by commas, whose pages may call the API")
 	f.fromEnv("cors-origins")
+	f.StringVar(&o.proxies, "trusted-proxies", "", "`NETWORKS`, separated by commas, of proxies whose X-Forwarded-For counts, for example 127.0.0.1/32")
+	f.fromEnv("trusted-proxies")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	f.fromEnv("log-level")
 	rest, err := f.parse(args)
@@ -256,15 +259,24 @@ func (s *server) front() error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &gauges{s})
-	var origins []string
-	if s.opt.cors != "" {
-		origins = strings.Split(s.opt.cors, ",")
+	var proxies []netip.Prefix
+	for _, text := range items(s.opt.proxies) {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("--trusted-proxies: %w", err)
+		}
+		proxies = append(proxies, prefix)
 	}
 	s.api, err = api.New(api.Config{
 		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports,
-		Web: pages, CORSOrigins: origins, Registry: registry,
+		Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: registry,
 	})
 	return err
+}
+
+// items splits a list at its commas; an empty one has none.
+func items(list string) []string {
+	return strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' })
 }
 
 // run serves until ctx ends. Start: demo catalog, listener, followers, ready. Stop: readiness off, requests drained, stats flushed, followers parked.
@@ -368,7 +380,6 @@ func (s *server) close() error {
 type gauges struct{ s *server }
 
 var (
-	descHead   = prometheus.NewDesc("carrel_log_head", "Seq of the last change in the changelog.", nil, nil)
 	descLag    = prometheus.NewDesc("carrel_follower_lag", "How many Seqs a follower trails the changelog: no less than the changes it has not seen.", []string{"follower"}, nil)
 	descResets = prometheus.NewDesc("carrel_follower_resets_total", "How often a follower started over.", []string{"follower"}, nil)
 	descLog    = prometheus.NewDesc("carrel_log_bytes", "Size of the changelog's file.", nil, nil)
@@ -385,7 +396,6 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		head = state.Head
 	}
-	ch <- prometheus.MustNewConstMetric(descHead, prometheus.GaugeValue, float64(head))
 	ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue, float64(head-min(head, state.Cursor)), "search")
 	ch <- prometheus.MustNewConstMetric(descResets, prometheus.CounterValue, float64(state.Resets), "search")
 	ch <- prometheus.MustNewConstMetric(descLog, prometheus.GaugeValue, float64(sizeOf(folder(g.s.opt.data).log())))

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"time"
 
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -47,8 +48,7 @@ func (s *txState) note(kind coursesync.Kind, key string) {
 
 // rollBack restores what the writes since the Try began have replaced, the last first.
 func (s *txState) rollBack() {
-	for i := len(s.undo) - 1; i >= 0; i-- {
-		o := s.undo[i]
+	for _, o := range slices.Backward(s.undo) {
 		if o.before != nil {
 			*s.writes[o.kind][o.key] = *o.before
 			continue

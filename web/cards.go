@@ -6,6 +6,8 @@ import (
 	"math"
 	"net/url"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
@@ -47,19 +49,17 @@ type rating struct {
 	Value  float64
 	Shown  string // with one decimal
 	Count  int    // 0: not shown
-	Fill   int    // of the stars, in tenths: 0–50
+	Width  int    // of the filled stars, in percent of five
 	Spoken string
 }
-
-// starTenths is how many tenths of a star five stars have.
-const starTenths = 50
 
 func (v *visit) rating(value *float64, count int) *rating {
 	if value == nil {
 		return nil
 	}
+	const full = 100
 	shown := v.text.Number(*value, 1)
-	r := &rating{Value: *value, Shown: shown, Count: count, Fill: min(max(int(math.Round(*value*starTenths/5)), 0), starTenths)}
+	r := &rating{Value: *value, Shown: shown, Count: count, Width: min(max(int(math.Round(*value*full/mostStars)), 0), full)}
 	r.Spoken = v.text.Text("rating.of_five", map[string]any{"Rating": shown})
 	return r
 }
@@ -112,7 +112,7 @@ func (v *visit) facts(c catalog.Card) []fact {
 	if c.DurationMinutes != nil {
 		add("clock", v.text.Duration(*c.DurationMinutes), "facet.duration")
 	}
-	add("globe", v.languageName(c.Language), "facet.language")
+	add("globe", capital(v.languageName(c.Language)), "facet.language")
 	return list
 }
 
@@ -200,6 +200,12 @@ func (v *visit) languageName(l catalog.Locale) string {
 		return string(l)
 	}
 	return name
+}
+
+// capital makes a word fit to stand alone: French writes names of languages in lower case, but not at the beginning.
+func capital(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 // The addresses of the pages.

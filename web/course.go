@@ -221,7 +221,7 @@ func (v *visit) course(view *catalog.View, doc catalog.Document) (coursePageBody
 		return coursePageBody{}, err
 	}
 	body := coursePageBody{
-		card: c, Description: paragraphs(doc.Description), Language: v.languageName(doc.Language), Certificate: doc.Certificate,
+		card: c, Description: paragraphs(doc.Description), Language: capital(v.languageName(doc.Language)), Certificate: doc.Certificate,
 		SignedIn: !v.actor.Anonymous(), ProviderURL: value(doc.URL),
 	}
 	v.courseFacts(doc, &body)

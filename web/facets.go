@@ -144,7 +144,7 @@ func (v *visit) valueText(facet, value, label string) string {
 	case search.FacetAvailability:
 		return v.text.Text("availability."+value, nil)
 	case search.FacetLanguage:
-		return v.languageName(catalog.Locale(value))
+		return capital(v.languageName(catalog.Locale(value)))
 	case search.FacetRating, search.FacetInstructorRating:
 		f, err := strconv.ParseFloat(value, 64)
 		if err == nil {

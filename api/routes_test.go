@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carrel-lms/carrel/catalog"
+)
+
+// TestRoutesAreDocumented holds the routes and openapi.yaml together: the same operations, the same parameters.
+func TestRoutesAreDocumented(t *testing.T) {
+	var mounted, documented []string
+	for _, rt := range (&API{spec: &spec{}}).testTable() {
+		mounted = append(mounted, rt.method+" "+rt.path)
+	}
+	for path, item := range contract.doc.Paths.Map() {
+		for method := range item.Operations() {
+			documented = append(documented, method+" "+path)
+		}
+	}
+	slices.Sort(mounted)
+	slices.Sort(documented)
+	if diff := cmp.Diff(documented, mounted); diff != "" {
+		t.Errorf("openapi.yaml (-) and the routes (+) differ:\n%s", diff)
+	}
+}
+
+// testTable is the table of an API that serves nothing.
+func (a *API) testTable() []route {
+	a.cfg.Catalog = new(catalog.Catalog)
+	return a.table()
+}
+
+func TestParametersAreDocumented(t *testing.T) {
+	for _, rt := range (&API{spec: &spec{}}).testTable() {
+		item := contract.doc.Paths.Value(rt.path)
+		if item == nil || rt.open {
+			continue
+		}
+		op := item.GetOperation(rt.method)
+		for _, p := range append(slices.Clone(item.Parameters), op.Parameters...) {
+			if p.Value.In == "query" && !rt.knows(p.Value.Name) {
+				t.Errorf("%s %s: openapi.yaml has the parameter %q, the route refuses it", rt.method, rt.path, p.Value.Name)
+			}
+		}
+		names := append(slices.Clone(rt.query), "locale")
+		if rt.isRead() {
+			names = append(names, "after")
+		}
+		for _, name := range names {
+			if op.Parameters.GetByInAndName("query", name) == nil {
+				t.Errorf("%s %s: the route has the parameter %q, openapi.yaml does not", rt.method, rt.path, name)
+			}
+		}
+	}
+}
+
+// TestEveryOperation calls every operation with success, and fails when one of openapi.yaml is left out.
+func TestEveryOperation(t *testing.T) {
+	s := newServer(t)
+	called := map[string]bool{}
+	ok := func(status string, q ask) answer {
+		t.Helper()
+		got := s.want(status, q)
+		req := httptest.NewRequestWithContext(context.Background(), q.method, q.path, strings.NewReader(""))
+		req.Host = ""
+		if rt, _, err := contract.router.FindRoute(req); err == nil {
+			called[rt.Method+" "+rt.Path] = true
+		}
+		return got
+	}
+	put, get, patch, del := http.MethodPut, http.MethodGet, http.MethodPatch, http.MethodDelete
+	for _, v := range []struct {
+		path        string
+		body, patch m
+	}{
+		{"/v2/tags/go", m{"label": m{"en": "Go"}, "synonyms": m{"en": []string{"golang"}}}, m{"label": m{"fr": "Go"}}},
+		{"/v2/categories/cs", m{"label": m{"en": "Computer science"}}, m{"label": m{"fr": "Informatique"}}},
+		{"/v2/instructors/ada", m{"name": "Ada Obi", "bio": m{"en": "Teaches."}}, m{"url": "https://example.org/ada"}},
+	} {
+		ok("201", ask{method: put, path: v.path, as: editor, body: v.body})
+		ok("200", ask{method: put, path: v.path, as: editor, body: v.body})
+		ok("200", ask{method: patch, path: v.path, as: editor, body: v.patch, header: map[string]string{"Content-Type": mergePatch}})
+		one := ok("200", ask{method: get, path: v.path})
+		ok("304", ask{method: get, path: v.path, header: map[string]string{"If-None-Match": one.header.Get("ETag")}})
+		ok("200", ask{method: get, path: v.path[:strings.LastIndexByte(v.path, '/')]})
+	}
+	ok("201", ask{method: http.MethodPost, path: "/v2/courses", as: editor, body: m{"id": "C1", "title": "Learning Go", "tags": []string{"go"}, "instructors": []string{"ada"}}})
+	ok("200", ask{method: put, path: "/v2/courses/C1", as: editor, body: m{"title": "Learning Go well", "tags": []string{"go"}, "instructors": []string{"ada"}}})
+	ok("200", ask{method: patch, path: "/v2/courses/C1", as: editor, body: m{"level": "all"}})
+	ok("200", ask{method: get, path: "/v2/courses/C1"})
+	ok("200", ask{method: get, path: "/v2/courses"})
+	ok("200", ask{method: put, path: "/v2/courses/C1/content", as: editor, body: m{
+		"modules": []m{{"id": "m1", "title": m{"en": "One"}}}, "lessons": []m{{"id": "l1", "module": "m1", "title": m{"en": "Hello"}, "body": m{"en": "<p>Hi</p>"}}},
+	}})
+	ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
+
+	ok("201", ask{method: put, path: "/v2/me/enrollments/C1", as: learner, body: m{"state": "active"}})
+	ok("200", ask{method: get, path: "/v2/me/enrollments", as: learner})
+	ok("201", ask{method: put, path: "/v2/me/reviews/C1", as: learner, body: m{"rating": 5, "instructors": m{"ada": 4}, "text": "Good."}})
+	ok("200", ask{method: get, path: "/v2/me/reviews", as: learner})
+	ok("201", ask{method: put, path: "/v2/me/progress/C1/l1", as: learner, body: m{"position": .5, "time_by_device": m{"phone": 10}}})
+	ok("200", ask{method: put, path: "/v2/me/progress/C1/l1", as: learner, body: m{"position": .2, "completed": true}})
+	ok("200", ask{method: get, path: "/v2/me/progress", as: learner})
+	mark := ok("201", ask{method: put, path: "/v2/me/bookmarks/C1", as: learner})
+	ok("200", ask{method: get, path: "/v2/me/bookmarks", as: learner})
+	reviews := ok("200", ask{method: get, path: "/v2/courses/C1/reviews"})
+	id, _ := reviews.items()[0]["id"].(string)
+	ok("204", ask{method: patch, path: "/v2/courses/C1/reviews/" + id, as: editor, body: m{"hidden": true}})
+	if left := s.do(ask{method: get, path: "/v2/courses/C1/reviews"}).items(); len(left) != 0 {
+		t.Errorf("a hidden review is listed: %v", left)
+	}
+
+	after := "after=" + mark.header.Get("Carrel-As-Of")
+	found := ok("200", ask{method: get, path: "/v2/search?q=go&facets=*&explain=true&tag=go&tag=rust&" + after})
+	if found.json["total"] != 1.0 {
+		t.Errorf("the search found %v, want 1", found.json["total"])
+	}
+	ok("200", ask{method: get, path: "/v2/suggest?q=lear&" + after})
+
+	imported := ok("202", ask{method: http.MethodPost, path: "/v2/imports", as: editor, body: "id,title\nC2,Two\n,none\n", header: map[string]string{"Content-Type": "text/csv"}})
+	s.awaitImport(imported.header.Get("Location"))
+	ok("200", ask{method: get, path: imported.header.Get("Location"), as: editor})
+	ok("200", ask{method: get, path: imported.header.Get("Location") + "/errors.csv", as: editor})
+	ok("200", ask{method: get, path: "/v2/imports", as: editor})
+
+	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
+	ok("204", ask{method: del, path: "/v2/me/bookmarks/C1", as: learner})
+	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})
+	ok("204", ask{method: del, path: "/v2/me/enrollments/C1", as: learner})
+	ok("204", ask{method: del, path: "/v2/me", as: learner})
+	ok("204", ask{method: del, path: "/v2/courses/C1", as: editor})
+	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
+		ok("204", ask{method: del, path: path, as: editor})
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found"} {
+		ok("200", ask{method: get, path: path})
+	}
+	for path, item := range contract.doc.Paths.Map() {
+		for method := range item.Operations() {
+			if !called[method+" "+path] {
+				t.Errorf("%s %s is documented, but this test does not call it", method, path)
+			}
+		}
+	}
+}
+
+// awaitImport waits until an import has ended.
+func (s *server) awaitImport(path string) answer {
+	s.t.Helper()
+	for ctx := s.t.Context(); ctx.Err() == nil; {
+		got := s.want("200", ask{method: http.MethodGet, path: path, as: editor})
+		if state := got.text("state"); state != "queued" && state != "running" {
+			return got
+		}
+		seq, err := s.catalog.Log().Head(ctx)
+		if err == nil {
+			err = s.catalog.Log().Wait(ctx, seq)
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return answer{}
+}
