@@ -119,18 +119,24 @@ func explain(err error) string {
 	if !errors.As(err, &f) {
 		return err.Error()
 	}
-	var b strings.Builder
-	b.WriteString(strings.ReplaceAll(string(f.Code), "-", " "))
+	message := strings.ReplaceAll(string(f.Code), "-", " ")
+	if texts, err := locales.Load(""); err == nil {
+		english := texts.Printer(locales.English)
+		message = english.Text("problem."+string(f.Code)+".title", nil)
+		if len(f.Args) > 0 {
+			message += ": " + english.Text("problem."+string(f.Code)+".detail", f.Args)
+		}
+	}
 	for _, field := range f.Fields {
-		fmt.Fprintf(&b, "\n  %s: %s", field.Pointer, field.Detail)
+		message += fmt.Sprintf("\n  %s: %s", field.Pointer, field.Detail)
 	}
 	if f.Fix != "" {
-		b.WriteString(": " + f.Fix)
+		message += ": " + f.Fix
 	}
 	if f.Code.Kind() == fault.KindInternal && f.Err != nil {
-		b.WriteString(": " + f.Err.Error())
+		message += ": " + f.Err.Error()
 	}
-	return b.String()
+	return message
 }
 
 // The data folder.

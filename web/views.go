@@ -55,7 +55,7 @@ func funcs(p *locales.Printer, files *assets) template.FuncMap {
 		"score": func(f float64) string { return p.Number(f, 1) },
 		"asset": files.url,
 		"lines": paragraphs,
-		"dict":  args,
+		"dict":  func(pairs ...any) map[string]any { return args(pairs) },
 	}
 }
 
