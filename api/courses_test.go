@@ -39,8 +39,10 @@ func TestCourseLifecycle(t *testing.T) {
 	s.want("200", ask{method: http.MethodPut, path: path, as: editor, body: source.json})
 	s.want("400 invalid-fields", ask{method: http.MethodPut, path: path, as: editor, body: fr.json})
 
-	patched := s.want("200", ask{method: http.MethodPatch, path: path, as: editor, body: m{"level": nil, "price": 12.5, "translations": m{"zh-Hans": m{"title": "学习 Go"}}},
-		header: map[string]string{"Content-Type": mergePatch, "If-Match": made.header.Get("ETag")}})
+	patched := s.want("200", ask{
+		method: http.MethodPatch, path: path, as: editor, body: m{"level": nil, "price": 12.5, "translations": m{"zh-Hans": m{"title": "学习 Go"}}},
+		header: map[string]string{"Content-Type": mergePatch, "If-Match": made.header.Get("ETag")},
+	})
 	if patched.json["level"] != nil || patched.json["price"] != 12.5 {
 		t.Errorf("patched: level %v, price %v", patched.json["level"], patched.json["price"])
 	}

@@ -25,8 +25,7 @@ func readBody(w http.ResponseWriter, r *http.Request, max int64, kind string) ([
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return nil, err
 		}
 		return nil, fault.Wrap("api.readBody", fault.InvalidBody, err)
@@ -114,8 +113,7 @@ func parseJSON(body []byte) (any, error) {
 }
 
 func asBodyFault(op string, err error) error {
-	var known *fault.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*fault.Error](err); ok {
 		return known
 	}
 	return fault.Wrap(op, fault.InvalidBody, err)

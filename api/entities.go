@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/carrel-lms/carrel/catalog"
 )
 
@@ -168,5 +166,3 @@ func (e entities[T, B]) deleteOne(w http.ResponseWriter, r *http.Request) error 
 	})
 	return sendNothing(w, err)
 }
-
-func nfc(s string) string { return norm.NFC.String(s) }

@@ -212,7 +212,7 @@ func (s *server) do(q ask) answer {
 	if got.body, err = io.ReadAll(res.Body); err != nil {
 		s.t.Fatal(err)
 	}
-	if strings.Contains(res.Header.Get("Content-Type"), "json") {
+	if strings.Contains(res.Header.Get("Content-Type"), "json") && q.method != http.MethodHead {
 		if err := json.Unmarshal(got.body, &got.json); err != nil {
 			s.t.Errorf("%s %s: the answer is no JSON object: %v", q.method, q.path, err)
 		}
@@ -249,7 +249,7 @@ func checkExchange(t *testing.T, req *http.Request, body []byte, got answer) {
 	req.URL.Host, req.URL.Scheme, req.Host = "", "", ""
 	rt, params, err := contract.router.FindRoute(req)
 	if err != nil {
-		if got.status < http.StatusBadRequest {
+		if got.status < http.StatusBadRequest && isAPIPath(req.URL.Path) {
 			t.Errorf("%s %s: answered %d, but openapi.yaml has no such operation", req.Method, req.URL.Path, got.status)
 		}
 		return

@@ -80,6 +80,11 @@ func (a *API) once(rt *route, w http.ResponseWriter, r *http.Request) error {
 	if c.actor.Anonymous() {
 		return fault.New("api.once", fault.Unauthorized)
 	}
+	if rt.upload { // before a file is taken in
+		if err := a.importing(r); err != nil {
+			return err
+		}
+	}
 	name := r.Header.Get(idempotencyHeader)
 	if len(name) > maxIdempotencyKey {
 		return badParameter(idempotencyHeader, fault.TooLong, "is too long", "max", maxIdempotencyKey)
@@ -129,10 +134,12 @@ func (a *API) keep(r *http.Request, key string, rec *recorder, print []byte) err
 // fingerprint hashes what makes a request the same request, and leaves its body to be read again. An upload goes through a file meanwhile.
 func (a *API) fingerprint(rt *route, w http.ResponseWriter, r *http.Request) (sum []byte, done func(), err error) {
 	h := sha256.New()
-	io.WriteString(h, r.Method+"\x00"+r.URL.Path+"\x00"+r.URL.RawQuery+"\x00"+r.Header.Get("Content-Type")+"\x00") // a hash never fails
+	for _, part := range []string{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("Content-Type")} {
+		h.Write([]byte(part + "\x00"))
+	}
 	done = func() {}
 	if !rt.upload {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxContentBody))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDocumentBody))
 		if err != nil {
 			return nil, done, asReadError(err)
 		}
@@ -277,7 +284,7 @@ func dropReplay(all, ends *bolt.Bucket, key []byte) error {
 const timeBytes = 8
 
 func replayEnd(at time.Time, key string) []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(max(at.UnixNano(), 0))), key...) //nolint:gosec // not negative
+	return append(binary.BigEndian.AppendUint64(nil, uint64(max(at.UnixNano(), 0))), key...)
 }
 
 // send gives a kept answer again, unless the request is another one than it was for.

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/carrel-lms/carrel/ingest"
+)
 
 // Limits bound what one request and one caller may take. A zero field gets its default. Searches at once are bounded by search itself.
 type Limits struct {
@@ -21,8 +25,8 @@ const (
 	defaultCallers = 50_000
 	// defaultTimeout is beyond every honest request; what takes longer is given up to free what it holds.
 	defaultTimeout = 30 * time.Second
-	// defaultImport holds about half a million courses.
-	defaultImport = 512 << 20
+	// defaultImport leaves the bound of a file to ingest: a form around it is smaller than this.
+	defaultImport = ingest.MaxFile + 1<<20
 )
 
 // Bounds of what is read from a request.

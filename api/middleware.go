@@ -154,19 +154,21 @@ func (a *API) recover(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		bw := &beginWriter{ResponseWriter: w}
 		defer func() {
-			p := recover()
-			if p == nil {
-				return
+			if p := recover(); p != nil {
+				a.panicked(bw, r, p)
 			}
-			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(http.ErrAbortHandler) // net/http's way to cut a connection
-			}
-			a.log.ErrorContext(r.Context(), "api: a handler panicked", slog.Any("panic", p),
-				slog.String("request", callOf(r.Context()).id), slog.String("stack", string(bytes.TrimSpace(debug.Stack()))))
-			a.answerProblem(bw, r, fault.New("api.recover", fault.Internal))
 		}()
 		next.ServeHTTP(bw, r)
 	})
+}
+
+func (a *API) panicked(w http.ResponseWriter, r *http.Request, p any) {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler) // net/http's way to cut a connection
+	}
+	a.log.ErrorContext(r.Context(), "api: a handler panicked", slog.Any("panic", p),
+		slog.String("request", callOf(r.Context()).id), slog.String("stack", string(bytes.TrimSpace(debug.Stack()))))
+	a.answerProblem(w, r, fault.New("api.recover", fault.Internal))
 }
 
 // statusWriter remembers what was answered.

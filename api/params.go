@@ -30,6 +30,9 @@ func (a *API) parseQuery(r *http.Request, c *call, rt *route) error {
 	if err != nil {
 		return badParameter("query", fault.BadEncoding, "the query is not properly encoded")
 	}
+	if err := c.chooseLocale(rt, query["locale"]); err != nil {
+		return err
+	}
 	for _, name := range sortedKeys(query) {
 		if !utf8.ValidString(name) {
 			return badParameter("query", fault.BadEncoding, "a name is not UTF-8")
@@ -44,7 +47,7 @@ func (a *API) parseQuery(r *http.Request, c *call, rt *route) error {
 		}
 	}
 	c.query = query
-	return c.chooseLocale(r, rt)
+	return nil
 }
 
 func checkValues(name string, values []string, repeats bool) error {
@@ -59,13 +62,13 @@ func checkValues(name string, values []string, repeats bool) error {
 	return nil
 }
 
-// chooseLocale takes the locale parameter before Accept-Language, which observe has looked at.
-func (c *call) chooseLocale(r *http.Request, rt *route) error {
-	wanted, given := c.query["locale"]
-	if !given {
+// chooseLocale takes the locale parameter before Accept-Language, which observe has looked at. It comes before all other checks, so that
+// they speak the language asked for.
+func (c *call) chooseLocale(rt *route, wanted []string) error {
+	if len(wanted) == 0 {
 		return nil
 	}
-	if wanted[0] == string(catalog.AnyLocale) && r.Method != http.MethodPost && rt.anyLocale {
+	if wanted[0] == string(catalog.AnyLocale) && rt.anyLocale {
 		c.locale = catalog.AnyLocale
 		return nil
 	}

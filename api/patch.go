@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -55,9 +56,7 @@ func merge(target, patch any) any {
 	}
 	result := map[string]any{}
 	if old, ok := target.(map[string]any); ok {
-		for name, value := range old {
-			result[name] = value
-		}
+		maps.Copy(result, old)
 	}
 	for name, value := range changes {
 		if value == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -111,7 +112,7 @@ func challenge(code fault.Code) string {
 
 func (a *API) logProblem(r *http.Request, f *fault.Error, status int) {
 	level := slog.LevelDebug
-	if status >= http.StatusInternalServerError && (f.Code == fault.Internal || f.Code.Kind() != fault.KindUnavailable) {
+	if status >= http.StatusInternalServerError && r.Context().Err() == nil { // a caller who left is no failure of ours
 		level = slog.LevelError
 	}
 	c := callOf(r.Context())
@@ -156,9 +157,7 @@ func fieldText(p *locales.Printer, f fault.Field) string {
 // A reason that came as a code is looked up; one that came as a sentence is English and only passed on when nothing better is known.
 func withReason(p *locales.Printer, f *fault.Error) map[string]any {
 	args := make(map[string]any, len(f.Args)+1)
-	for k, v := range f.Args {
-		args[k] = v
-	}
+	maps.Copy(args, f.Args)
 	if code, ok := args["reason"].(fault.Code); ok {
 		args["reason"] = text(p, "field."+string(code), f.Args)
 	} else if len(f.Fields) > 0 {

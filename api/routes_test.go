@@ -155,15 +155,15 @@ func TestEveryOperation(t *testing.T) {
 func (s *server) awaitImport(path string) answer {
 	s.t.Helper()
 	for ctx := s.t.Context(); ctx.Err() == nil; {
+		seq, err := s.catalog.Log().Head(ctx) // before the look, so that no change falls in between
+		if err != nil {
+			s.t.Fatal(err)
+		}
 		got := s.want("200", ask{method: http.MethodGet, path: path, as: editor})
 		if state := got.text("state"); state != "queued" && state != "running" {
 			return got
 		}
-		seq, err := s.catalog.Log().Head(ctx)
-		if err == nil {
-			err = s.catalog.Log().Wait(ctx, seq)
-		}
-		if err != nil {
+		if err := s.catalog.Log().Wait(ctx, seq); err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"reflect"
 	"strconv"
@@ -57,7 +58,7 @@ func checkTree(v any, t reflect.Type, at string, bad []fault.Field) []fault.Fiel
 	case idRefType:
 		return checkIDRef(v, at, bad)
 	}
-	switch t.Kind() {
+	switch t.Kind() { //nolint:exhaustive // the default has the rest
 	case reflect.Struct:
 		return checkObject(v, t, at, bad)
 	case reflect.Map:
@@ -108,9 +109,7 @@ func jsonFields(t reflect.Type) map[string]reflect.Type {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "":
-			for n, inner := range jsonFields(f.Type) {
-				fields[n] = inner
-			}
+			maps.Copy(fields, jsonFields(f.Type))
 		case name != "" && name != "-":
 			fields[name] = f.Type
 		}
@@ -119,7 +118,7 @@ func jsonFields(t reflect.Type) map[string]reflect.Type {
 }
 
 func checkScalar(v any, t reflect.Type, at string, bad []fault.Field) []fault.Field {
-	switch t.Kind() {
+	switch t.Kind() { //nolint:exhaustive // the default has the rest
 	case reflect.String:
 		if _, ok := v.(string); !ok {
 			return append(bad, wrongType(at, "string"))

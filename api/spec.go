@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -101,26 +102,46 @@ func (s specSchema) RefName() string { return s.Ref[strings.LastIndexByte(s.Ref,
 
 // Kind describes a type in a few words.
 func (s specSchema) Kind() string {
-	name := strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Type), " ", " | "), "[]<nil>")
-	switch {
-	case s.Items != nil && s.Items.Ref != "":
-		name += " of " + s.Items.RefName()
-	case s.Items != nil:
-		name += " of " + s.Items.Kind()
-	case len(s.OneOf) > 0:
+	if len(s.OneOf) > 0 {
 		var kinds []string
 		for _, one := range s.OneOf {
 			kinds = append(kinds, strings.TrimSpace(one.RefName()+" "+one.Kind()))
 		}
 		return strings.Join(kinds, " | ")
 	}
+	name := words(s.Type, " | ")
+	switch {
+	case s.Items != nil && s.Items.Ref != "":
+		name += " of " + s.Items.RefName()
+	case s.Items != nil:
+		name += " of " + s.Items.Kind()
+	}
 	if s.Format != "" {
 		name += " (" + s.Format + ")"
 	}
 	if len(s.Enum) > 0 {
-		name += ": " + strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Enum), " ", ", "), "[]")
+		name += ": " + words(s.Enum, ", ")
 	}
 	return name
+}
+
+// words joins a YAML value or list of them; null is a word too.
+func words(v any, by string) string {
+	list, ok := v.([]any)
+	if !ok {
+		if v == nil {
+			return ""
+		}
+		return fmt.Sprint(v)
+	}
+	var all []string
+	for _, item := range list {
+		if item == nil {
+			item = "null"
+		}
+		all = append(all, fmt.Sprint(item))
+	}
+	return strings.Join(all, by)
 }
 
 // ordered is a YAML mapping that keeps its order.
@@ -194,7 +215,7 @@ func (s *spec) addPath(path string, items ordered[yaml.Node]) error {
 		if err := item.Value.Decode(&op); err != nil {
 			return fmt.Errorf("api: openapi.yaml: %s %s: %w", item.Key, path, err)
 		}
-		op.Parameters = append(shared[:len(shared):len(shared)], op.Parameters...)
+		op.Parameters = append(slices.Clip(shared), op.Parameters...)
 		for i, p := range op.Parameters {
 			if p.Ref != "" {
 				op.Parameters[i], _ = s.Components.Parameters.get(p.Ref[strings.LastIndexByte(p.Ref, '/')+1:])

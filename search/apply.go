@@ -50,7 +50,7 @@ func (x *Index) Apply(ctx context.Context, batch []coursesync.Change, next cours
 	if err != nil {
 		return fault.Wrap("search.Apply", fault.Internal, err)
 	}
-	gen := &generation{reader: old.reader, cols: a.edit.columns, cursor: next}
+	gen := &generation{reader: old.reader, cols: a.edit.seal(), cursor: next}
 	if wrote {
 		if gen.reader, err = x.store.newReader(x.dicts); err != nil {
 			return fault.Wrap("search.Apply", fault.Internal, err)
@@ -170,8 +170,9 @@ func (a *applying) touchedCourses(old *columns) []catalog.CourseID {
 		}
 		if slices.ContainsFunc(r.tags, in(t.tags)) || slices.ContainsFunc(r.instructors, in(t.instructors)) ||
 			len(t.categories) > 0 && (above(a.edit.columns, r.category) || above(old, r.category)) {
-			if _, indexed := a.courses[r.id]; !indexed {
-				ids = append(ids, r.id)
+			id := a.edit.details(i).id
+			if _, indexed := a.courses[id]; !indexed {
+				ids = append(ids, id)
 			}
 		}
 	}

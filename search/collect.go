@@ -50,14 +50,21 @@ func (c *collector) add(i int32, r *row, score float64) {
 	c.keep(c.p.keyOf(i, r, score))
 }
 
-// keep takes a hit into the page if it is among the first that come after the cursor.
+// keep takes a hit into the page if it is among the first that come after the cursor. Most are not, which their values tell without their
+// ids.
 func (c *collector) keep(k key) {
-	o := &c.p.order
+	o, n := &c.p.order, len(c.top)
+	full := n == c.p.limit
+	if o.after == nil && full && o.compareValues(&k, &c.top[n-1]) > 0 {
+		c.rest++
+		return
+	}
+	k.id = c.p.cols.details(k.row).id
 	if o.after != nil && o.compare(&k, o.after) <= 0 {
 		return
 	}
 	c.rest++
-	if n := len(c.top); n == c.p.limit {
+	if full {
 		if o.compare(&k, &c.top[n-1]) >= 0 {
 			return
 		}

@@ -20,28 +20,33 @@ const noTime = math.MinInt64
 // ref stands for a value in a dict; 0 is none.
 type ref uint32
 
-// row is what searches know of a course besides its words.
+// row is what searches filter, count and sort a course by. Every search reads all of them, so they are small and lie side by side;
+// so do the references of a page's rows, see edit.seal.
 type row struct {
-	id          catalog.CourseID
-	org         ref
-	state       state
-	level       level
-	language    ref
-	provider    ref
-	category    ref
 	tags        []ref
 	instructors []ref
+	category    ref
+	language    ref
+	provider    ref
+	org         ref
 	duration    int32 // minutes; 0 unknown
+	state       state
+	level       level
 	free        bool
-	published   int64 // microseconds; noTime
-	opens       int64 // enrollment, microseconds; noTime
-	closes      int64
-	titles      [locales]string // as readers of each locale see it
-	lengths     [langs]int32    // of the text in each language, see textLengths
 
 	// From course_stats, which change without the course.
-	rating      float64 // NaN: none
 	enrollments int32
+	rating      float64 // NaN: none
+
+	published int64 // microseconds; noTime
+	opens     int64 // enrollment, microseconds; noTime
+	closes    int64
+}
+
+// details are what is needed of the few courses that are shown.
+type details struct {
+	id     catalog.CourseID
+	titles [locales]string // as readers of each locale see it
 }
 
 // locales is how many locales titles are kept in, for sorting and suggestions: those of the pages, and the source.
@@ -66,7 +71,10 @@ var langIndex = map[analysis.Lang]int{analysis.English: 0, analysis.French: 1, a
 
 // page is a part of the columns. It never changes once it is published; what is derived from it is made at most once.
 type page struct {
-	rows  [pageRows]row
+	rows    [pageRows]row
+	details [pageRows]details
+	lengths [pageRows][langs]int32 // of the text in each language, see textLengths
+
 	keys  [locales]atomic.Pointer[[pageRows]string] // of collation
 	folds [locales]atomic.Pointer[[pageRows]string] // of titles, for suggestions
 }
@@ -80,6 +88,11 @@ type columns struct {
 	instructors []*instructorInfo
 	prior       float64 // the mean rating over the catalog
 	lengths     [langs]lengthSum
+
+	norms [langs]struct {
+		once sync.Once
+		of   []float32
+	}
 }
 
 // lengthSum gives the mean length of the texts in a language.
@@ -120,6 +133,23 @@ type instructorInfo struct {
 }
 
 func (c *columns) row(i int32) *row { return &c.pages[int(i)/pageRows].rows[int(i)%pageRows] }
+
+func (c *columns) details(i int32) *details {
+	return &c.pages[int(i)/pageRows].details[int(i)%pageRows]
+}
+
+// norm returns, by row, BM25's norm of a course's text in a language. It is made by the first search that needs it.
+func (c *columns) norm(lang int) []float32 {
+	n := &c.norms[lang]
+	n.once.Do(func() {
+		n.of = make([]float32, c.n)
+		mean := c.lengths[lang].mean()
+		for i := range n.of {
+			n.of[i] = norm(float32(c.pages[i/pageRows].lengths[i%pageRows][lang]) / mean)
+		}
+	})
+	return n.of
+}
 
 // at returns what a reference means, nil when that is unknown.
 func at[T any](list []*T, r ref) *T {

@@ -19,9 +19,11 @@ type edit struct {
 }
 
 func newEdit(c *columns, d *dicts) *edit {
-	next := *c
-	next.pages = slices.Clone(c.pages)
-	return &edit{columns: &next, dicts: d, owned: map[*page]bool{}}
+	next := &columns{
+		pages: slices.Clone(c.pages), n: c.n, tags: c.tags, categories: c.categories, instructors: c.instructors, prior: c.prior,
+		lengths: c.lengths,
+	}
+	return &edit{columns: next, dicts: d, owned: map[*page]bool{}}
 }
 
 // rowOf returns the row of a course to be written, made when it is new.
@@ -38,7 +40,7 @@ func (e *edit) rowOf(id catalog.CourseID) (int32, *row) {
 	e.n = max(e.n, int(i)+1)
 	p := e.pages[int(i)/pageRows]
 	if !e.owned[p] {
-		p = &page{rows: p.rows}
+		p = &page{rows: p.rows, details: p.details, lengths: p.lengths}
 		e.pages[int(i)/pageRows] = p
 		e.owned[p] = true
 	}
@@ -48,7 +50,6 @@ func (e *edit) rowOf(id catalog.CourseID) (int32, *row) {
 // putCourse writes a course's columns and leaves those of its stats.
 func (e *edit) putCourse(c *catalog.Course) int32 {
 	i, r := e.rowOf(c.ID)
-	r.id = c.ID
 	r.org = e.dicts.orgs.ref(string(catalog.OrgOf(string(c.ID))))
 	r.state, r.level = stateOf(c.State), levelOf(c.Level)
 	r.language, r.provider = e.dicts.languages.ref(string(c.Language)), e.dicts.providers.ref(c.Provider)
@@ -57,28 +58,54 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 	r.duration = int32(min(max(c.DurationMinutes, 0), math.MaxInt32)) //nolint:gosec // bounded
 	r.free = c.Price != nil && *c.Price == 0
 	r.published, r.opens, r.closes = micros(c.PublishedAt), micros(c.EnrollmentOpensAt), micros(c.EnrollmentClosesAt)
+	d := e.details(i)
+	d.id = c.ID
 	for l, name := range localeNames {
 		t, _ := c.TextIn(name)
-		r.titles[l] = t.Title
+		d.titles[l] = t.Title
 	}
-	e.setLengths(r, textLengths(c))
+	e.setLengths(i, textLengths(c))
 	return i
 }
 
 // dropCourse empties a course's row; its stats go by a change of their own.
 func (e *edit) dropCourse(id catalog.CourseID) {
-	_, r := e.rowOf(id)
-	e.setLengths(r, [langs]int32{})
+	i, r := e.rowOf(id)
+	e.setLengths(i, [langs]int32{})
 	*r = row{rating: r.rating, enrollments: r.enrollments}
+	*e.details(i) = details{}
 }
 
 // setLengths writes the lengths of a course's texts and keeps the means.
-func (e *edit) setLengths(r *row, lengths [langs]int32) {
+func (e *edit) setLengths(i int32, lengths [langs]int32) {
+	old := &e.pages[int(i)/pageRows].lengths[int(i)%pageRows]
 	for l := range lengths {
-		e.lengths[l].add(r.lengths[l], -1)
+		e.lengths[l].add(old[l], -1)
 		e.lengths[l].add(lengths[l], 1)
 	}
-	r.lengths = lengths
+	*old = lengths
+}
+
+// seal ends the edit: the references of each page that changed are laid side by side, since every search walks over them.
+func (e *edit) seal() *columns {
+	for p := range e.owned {
+		n := 0
+		for i := range p.rows {
+			n += len(p.rows[i].tags) + len(p.rows[i].instructors)
+		}
+		all := make([]ref, 0, n)
+		lay := func(list *[]ref) {
+			from := len(all)
+			all = append(all, *list...)
+			*list = all[from:len(all):len(all)]
+		}
+		for i := range p.rows {
+			lay(&p.rows[i].tags)
+			lay(&p.rows[i].instructors)
+		}
+	}
+	e.owned = nil
+	return e.columns
 }
 
 func (e *edit) putStats(id catalog.CourseID, s catalog.CourseStats) {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -22,11 +23,18 @@ type reader struct {
 	index index.IndexReader
 	dicts *dicts
 	refs  atomic.Int32
+	since atomic.Int64 // when it was last known to be the newest: nanoseconds after the program's start
 
 	once sync.Once
 	rows []int32 // by bleve's document number; −1: none
 	err  error
 }
+
+// start is what ages are measured from; they need a clock that never jumps.
+var start = time.Now()
+
+// stale reports whether a newer snapshot may be worth having.
+func (r *reader) stale() bool { return int64(time.Since(start))-r.since.Load() > int64(refreshEvery) }
 
 // newReader takes a snapshot of the index as it is now. It has one reference.
 func (s *store) newReader(d *dicts) (*reader, error) {
@@ -36,6 +44,7 @@ func (s *store) newReader(d *dicts) (*reader, error) {
 	}
 	rd := &reader{index: r, dicts: d}
 	rd.refs.Store(1)
+	rd.since.Store(int64(time.Since(start)))
 	return rd, nil
 }
 
@@ -82,8 +91,41 @@ func (r *reader) makeRows() ([]int32, error) {
 	}
 }
 
+// refreshEvery is how old a snapshot may get while nothing is written. Bleve goes on merging after the last write; only a newer snapshot has
+// fewer segments to look into, and lets go of the files of those that were merged.
+const refreshEvery = 5 * time.Second
+
+// refresh takes a newer snapshot of the same content. While somebody writes there is no need.
+func (x *Index) refresh() {
+	if !x.apply.TryLock() {
+		return
+	}
+	defer x.apply.Unlock()
+	old := x.gen // only written under apply
+	if old == nil || !old.reader.stale() {
+		return
+	}
+	r, err := x.store.newReader(x.dicts)
+	if err != nil {
+		x.cfg.Logger.Warn("search: taking a snapshot of the index", slog.Any("error", err))
+		return
+	}
+	if r.index == old.reader.index {
+		old.reader.since.Store(r.since.Load())
+		r.release()
+		return
+	}
+	x.publish(&generation{reader: r, cols: old.cols, cursor: old.cursor}, nil)
+}
+
 // acquire returns the current generation; its reader must be released.
 func (x *Index) acquire() (*generation, error) {
+	x.mu.RLock()
+	stale := x.gen != nil && x.gen.reader.stale()
+	x.mu.RUnlock()
+	if stale {
+		x.refresh()
+	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if err := x.ready(); err != nil {

@@ -50,7 +50,7 @@ func loadColumns(ctx context.Context, c *catalog.Catalog, d *dicts) (*columns, e
 			return nil, err
 		}
 	}
-	return e.columns, nil
+	return e.seal(), nil
 }
 
 // raw is an entity as the log holds it.

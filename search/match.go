@@ -239,15 +239,14 @@ func (m *matcher) alternative(field int, terms []string, tier, need int) error {
 	n := uint8(min(need, len(terms))) //nolint:gosec // a word has few terms
 	found := m.found[:0]
 	defer func() { m.found = found[:0] }()
-	lang := fieldLang[field]
-	mean := m.cols.lengths[lang].mean()
+	norms := m.cols.norm(fieldLang[field])
 	for _, term := range terms {
 		err := m.postings(field, term, true, func(i int32, tf float32) {
 			if m.count[i] == 0 {
 				found = append(found, i)
 			}
 			m.count[i]++
-			m.sum[i] += saturate(tf, float32(m.cols.row(i).lengths[lang])/mean)
+			m.sum[i] += saturate(tf, norms[i])
 		})
 		if err != nil {
 			return err
@@ -335,7 +334,8 @@ func (m *matcher) postings(field int, term string, freq bool, fn func(i int32, t
 		if n >= len(m.docs) {
 			return errDocs
 		}
-		if i := m.docs[n]; i >= 0 && m.visible[i] {
+		// A course that is newer than the columns has no row yet.
+		if i := m.docs[n]; uint32(i) < uint32(len(m.visible)) && m.visible[i] { //nolint:gosec // −1 becomes too large
 			fn(i, float32(doc.Freq))
 		}
 	}

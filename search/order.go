@@ -64,9 +64,9 @@ func hasWords(q query.Query) bool {
 	return slices.ContainsFunc(q.Clauses, func(c query.Clause) bool { return c.Kind != query.KindField && !c.Not })
 }
 
-// keyOf returns a row's place.
+// keyOf returns a row's place, without the id, which only ties need.
 func (p *plan) keyOf(i int32, r *row, score float64) key {
-	k := key{id: r.id, row: i}
+	k := key{row: i}
 	switch p.order.by {
 	case SortRelevance:
 		k.num = score
@@ -93,6 +93,14 @@ func (p *plan) keyOf(i int32, r *row, score float64) key {
 
 // compare orders two places.
 func (o *order) compare(a, b *key) int {
+	if c := o.compareValues(a, b); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.id, b.id)
+}
+
+// compareValues is compare without the ids.
+func (o *order) compareValues(a, b *key) int {
 	if a.missing != b.missing {
 		if a.missing {
 			return 1
@@ -108,7 +116,7 @@ func (o *order) compare(a, b *key) int {
 		}
 		return c
 	}
-	return cmp.Compare(a.id, b.id)
+	return 0
 }
 
 // collators are by locale; one is used by one goroutine at a time, and making one reads tables.
@@ -133,8 +141,8 @@ func (c *columns) titleKey(i int32, l int) string {
 	keys := p.keys[l].Load()
 	if keys == nil {
 		keys = &[pageRows]string{}
-		for j := range p.rows {
-			if t := p.rows[j].titles[l]; t != "" {
+		for j := range p.details {
+			if t := p.details[j].titles[l]; t != "" {
 				keys[j] = collationKey(l, t)
 			}
 		}
@@ -176,7 +184,7 @@ func (p *plan) hash() string {
 func (p *plan) writeCursor(k *key) (string, error) {
 	c := cursor{Version: cursorVersion, Hash: p.order.hash, Missing: k.missing, Num: math.Float64bits(k.num), ID: k.id}
 	if p.order.by == SortTitle {
-		c.Title = p.cols.row(k.row).titles[p.order.locale]
+		c.Title = p.cols.details(k.row).titles[p.order.locale]
 	}
 	b, err := json.Marshal(c)
 	return base64.RawURLEncoding.EncodeToString(b), err

@@ -92,7 +92,7 @@ func (m *matcher) holding(p *plan, text string, worth func(i int32) bool) ([]int
 func (p *plan) filterByText(ctx context.Context, rows []int32, accept func(text string) bool) (in []int32, err error) {
 	err = p.x.cfg.Catalog.View(ctx, func(v *catalog.View) error {
 		for _, i := range rows {
-			c, ok, err := v.Course(p.cols.row(i).id)
+			c, ok, err := v.Course(p.cols.details(i).id)
 			if err != nil {
 				return err
 			}

@@ -46,20 +46,21 @@ func idf(n, df int) float32 {
 	return float32(math.Log(1 + (float64(n-df)+0.5)/(float64(df)+0.5)))
 }
 
-// saturate is BM25's weight of a term that occurs tf times in a text of a length, relative to the mean length.
-func saturate(tf, relative float32) float32 {
-	return tf * (bm25K1 + 1) / (tf + bm25K1*(1-bm25B+bm25B*relative))
-}
+// norm is BM25's norm of a text of a length, relative to the mean length.
+func norm(relative float32) float32 { return bm25K1 * (1 - bm25B + bm25B*relative) }
+
+// saturate is BM25's weight of a term that occurs tf times in a text with a norm.
+func saturate(tf, norm float32) float32 { return tf * (bm25K1 + 1) / (tf + norm) }
 
 // factors are the parts of a score that do not come from the text.
-func (p *plan) factors(r *row) (rating, popularity, locale float64) {
+func (p *plan) factors(i int32, r *row) (rating, popularity, locale float64) {
 	mean := r.rating
 	if math.IsNaN(mean) {
 		mean = p.cols.prior
 	}
 	rating = ratingWeight * min(max(mean-neutralRating, 0)/(5-neutralRating), 1)
 	popularity = popularityWeight * min(math.Log1p(float64(max(r.enrollments, 0)))/math.Log1p(popularAt), 1)
-	if r.lengths[p.lang] > 0 {
+	if p.cols.pages[int(i)/pageRows].lengths[int(i)%pageRows][p.lang] > 0 {
 		locale = localeWeight
 	}
 	return rating, popularity, locale
@@ -80,7 +81,7 @@ func (p *plan) explain(m *matches, r *row, i int32) *Explanation {
 		}
 		add(Factor{Name: "missing", Value: m.missing(i)})
 	}
-	rating, popularity, locale := p.factors(r)
+	rating, popularity, locale := p.factors(i, r)
 	add(Factor{Name: "rating", Value: rating})
 	add(Factor{Name: "popularity", Value: popularity})
 	add(Factor{Name: "locale", Value: locale})

@@ -184,7 +184,7 @@ func (p *plan) collectAll(c *collector, m *matches) {
 
 // score adds a row's parts; see ranking.go.
 func (p *plan) score(m *matches, i int32, r *row) float64 {
-	rating, popularity, locale := p.factors(r)
+	rating, popularity, locale := p.factors(i, r)
 	s := rating + popularity + locale
 	if m != nil && m.words > 0 {
 		s += float64(m.score[i]) + m.missing(i)

@@ -79,7 +79,7 @@ func (p *plan) suggest(want string, limit int) (courses, tags, instructors []can
 			tagged.count(r)
 			taught.count(r)
 			if begins, ok := matchPrefix(folds[j], want); ok {
-				best.add(candidate{Suggestion{r.titles[l], SuggestCourse, string(r.id)}, begins, int64(r.enrollments)})
+				best.add(candidate{Suggestion{page.details[j].titles[l], SuggestCourse, string(page.details[j].id)}, begins, int64(r.enrollments)})
 			}
 		}
 	}
@@ -175,8 +175,8 @@ func (p *page) foldedTitles(l int) *[pageRows]string {
 	folds := p.folds[l].Load()
 	if folds == nil {
 		folds = &[pageRows]string{}
-		for j := range p.rows {
-			if t := p.rows[j].titles[l]; t != "" {
+		for j := range p.details {
+			if t := p.details[j].titles[l]; t != "" {
 				folds[j] = analysis.Fold(t)
 			}
 		}

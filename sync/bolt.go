@@ -211,6 +211,9 @@ func (b *Bolt) Close() error {
 
 // write runs fn in a transaction of its own, while nobody else writes, and moves the head after it.
 func (b *Bolt) write(ctx context.Context, op string, fn func(t *tables) error) error {
+	if err := ctx.Err(); err != nil {
+		return err // select would choose at random
+	}
 	select {
 	case b.turn <- struct{}{}:
 	case <-ctx.Done():

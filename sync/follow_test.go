@@ -166,14 +166,13 @@ func TestStartOver(t *testing.T) {
 
 // TestFirstPass fails in the middle of a first pass over old entries, while the floor is far ahead: the pass goes on where it was.
 func TestFirstPass(t *testing.T) {
-	c := newClock()
-	log := coursesync.NewMemory("log", c.now)
-	fill(t, log, 3_000)
-	mustAppend(t, log, upsert("catalog", "x", `1`))
-	mustAppend(t, log, remove("catalog", "x"))
-	c.pass(100 * day)
-	purge(t, log, 1)
 	synctest.Test(t, func(t *testing.T) {
+		log := coursesync.NewMemory("log", nil)
+		fill(t, log, 3_000)
+		mustAppend(t, log, upsert("catalog", "x", `1`))
+		mustAppend(t, log, remove("catalog", "x"))
+		time.Sleep(100 * day)
+		purge(t, log, 1)
 		f := newCopier()
 		fails := 0
 		f.before = func([]coursesync.Change) error {
@@ -269,6 +268,7 @@ func TestBackoff(t *testing.T) {
 		attempts, broken = nil, true
 		mustAppend(t, log, upsert("catalog", "a", `2`))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(attempts) < 3 {
 			t.Errorf("%d attempts in the first second of another failure", len(attempts))
 		}
@@ -276,27 +276,28 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// TestPurgedMeanwhile has a follower that fails for so long that tombstones are purged which it never saw.
+// TestPurgedMeanwhile has a follower that hangs, and then fails, for so long that tombstones are purged which it never saw.
 func TestPurgedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := coursesync.NewMemory("log", nil)
 		mustAppend(t, log, upsert("catalog", "a", `1`), upsert("catalog", "b", `1`))
 		f := newCopier()
+		hung := false
+		f.before = func(batch []coursesync.Change) error {
+			if hung || len(batch) > 1 {
+				return nil
+			}
+			hung = true
+			time.Sleep(100 * day)
+			return errors.New("no")
+		}
 		var p coursesync.Progress
 		stop := follow(t, log, f, &p)
 		waitCaughtUp(&p)
-		broken := true
-		f.before = func([]coursesync.Change) error {
-			if broken {
-				return errors.New("no")
-			}
-			return nil
-		}
 		mustAppend(t, log, remove("catalog", "a"))
 		time.Sleep(coursesync.TombstoneAge + day)
 		purge(t, log, 1)
-		broken = false
-		time.Sleep(time.Minute)
+		time.Sleep(30 * day)
 		stop()
 		if diff := cmp.Diff(map[string]string{"b": `1`}, f.bodies); diff != "" || f.resets != 1 || p.State().Resets != 1 {
 			t.Errorf("%d resets, (-want +got):\n%s", f.resets, diff)

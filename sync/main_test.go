@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleEnv); role != "" {
 		os.Exit(playRole(role))
 	}
+	slog.SetDefault(quiet)
 	goleak.VerifyTestMain(m)
 }
 

@@ -1,6 +1,7 @@
 package sync_test
 
 import (
+	"flag"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,13 @@ import (
 // TestModel does the same at random to a Bolt and to a Memory, and wants the same of both after every step; and of Bolt's follower zero, that its
 // tables are those that the log gives.
 func TestModel(t *testing.T) {
+	checks := "40" // each step waits for the disk
+	if soak() {
+		checks = "5000"
+	}
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		t.Fatal(err)
+	}
 	dir, n := t.TempDir(), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++

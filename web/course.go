@@ -27,7 +27,7 @@ type coursePageBody struct {
 	Category      *label
 	AllTags       []label
 	Language      string
-	Translations  []string
+	Translations  string
 	LevelText     string
 	Duration      string
 	Certificate   bool
@@ -258,10 +258,12 @@ func value(s *string) string {
 }
 
 func (v *visit) courseFacts(doc catalog.Document, body *coursePageBody) {
+	var names []string
 	for l := range doc.Translations {
-		body.Translations = append(body.Translations, v.languageName(l))
+		names = append(names, v.languageName(l))
 	}
-	slices.Sort(body.Translations)
+	slices.Sort(names)
+	body.Translations = strings.Join(names, v.text.Text("page.comma", nil))
 	if doc.Level != nil {
 		body.LevelText = v.level(*doc.Level)
 	}

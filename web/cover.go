@@ -90,7 +90,7 @@ func (p *pencil) tone(i int) string {
 	case 3:
 		return p.color(6, 0.45, 0.76)
 	}
-	return p.color(165, 0.62, 0.66)
+	return "hsl(42 68% 66%)"
 }
 
 func (p *pencil) between(low, high float64) float64 { return low + p.rnd.Float64()*(high-low) }

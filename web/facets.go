@@ -90,9 +90,12 @@ func (v *visit) fillFacet(view *catalog.View, f *facet, values []search.FacetVal
 	f.Find = f.FindQ != "" || len(values) >= facetValues && (f.Name == search.FacetTags || f.Name == search.FacetInstructors ||
 		f.Name == search.FacetProvider || f.Name == search.FacetCategory)
 	values = slices.Clone(values)
-	if !f.One {
-		slices.SortStableFunc(values, func(a, b search.FacetValue) int { return boolRank(a.Selected) - boolRank(b.Selected) })
-	}
+	slices.SortStableFunc(values, func(a, b search.FacetValue) int {
+		if f.One || f.Name == search.FacetLevel {
+			return place(f.Name, a.Value) - place(f.Name, b.Value)
+		}
+		return firstIf(a.Selected) - firstIf(b.Selected)
+	})
 	for i, x := range values {
 		value, err := v.facetValue(view, f.Name, x)
 		if err != nil {
@@ -108,11 +111,32 @@ func (v *visit) fillFacet(view *catalog.View, f *facet, values []search.FacetVal
 	return nil
 }
 
-func boolRank(first bool) int {
-	if first {
+func firstIf(yes bool) int {
+	if yes {
 		return 0
 	}
 	return 1
+}
+
+// levels in the order in which people think of them.
+var levels = []string{string(catalog.LevelBeginner), string(catalog.LevelIntermediate), string(catalog.LevelAdvanced), string(catalog.LevelAll)}
+
+// place orders the values of facets that have an order of their own: levels up, ratings from the best, durations from the shortest.
+func place(facet, value string) int {
+	const hundredths = 100
+	switch facet {
+	case search.FacetLevel:
+		return slices.Index(levels, value)
+	case search.FacetDuration:
+		if low, _ := splitRange(value); low != nil {
+			return *low
+		}
+	default:
+		if f, err := strconv.ParseFloat(value, 64); err == nil {
+			return -int(f * hundredths)
+		}
+	}
+	return 0
 }
 
 func (v *visit) facetValue(view *catalog.View, facet string, x search.FacetValue) (facetValue, error) {

@@ -47,11 +47,13 @@ func (p *pages) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p.log.Log(r.Context(), level, "web: a page failed", slog.String("path", r.URL.Path), slog.Int("status", status), slog.String("error", f.Error()))
 	body := p.problem(r, f, status)
-	body.Request = w.Header().Get("X-Request-Id") // set by what stands before us
+	if status >= http.StatusInternalServerError {
+		body.Request = w.Header().Get("X-Request-Id") // set by what stands before us
+	}
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(f)))
 	}
-	if err := p.render(w, r, status, viewError, layout{Title: body.Heading, Unlisted: true, Body: body}); err != nil {
+	if err := p.render(w, r, status, viewError, layout{Title: body.Heading, Unlisted: true, WholeBox: true, Body: body}); err != nil {
 		p.log.ErrorContext(r.Context(), "web: the page for an error failed", slog.Any("error", err))
 		http.Error(w, body.Heading, status)
 	}

@@ -152,9 +152,10 @@ func (g *generator) tagID(org string, i int) catalog.TagID {
 
 // things writes tags, categories and instructors.
 func (g *generator) things(tx *catalog.Tx) error {
+	word := func(l catalog.Locale, i int) string { return g.words[l][i%len(g.words[l])] }
 	label := func(kind string, i int) map[catalog.Locale]string {
 		return map[catalog.Locale]string{
-			catalog.English: fmt.Sprintf("%s %s %d", kind, g.words[catalog.English][i], i), catalog.French: g.words[catalog.French][i], catalog.Chinese: g.words[catalog.Chinese][i],
+			catalog.English: fmt.Sprintf("%s %s %d", kind, word(catalog.English, i), i), catalog.French: word(catalog.French, i), catalog.Chinese: word(catalog.Chinese, i),
 		}
 	}
 	for _, org := range orgs {
@@ -178,7 +179,7 @@ func (g *generator) things(tx *catalog.Tx) error {
 		}
 	}
 	for i := range instructors {
-		who := catalog.Instructor{ID: catalog.InstructorID(fmt.Sprintf("person-%d", i)), Name: fmt.Sprintf("Person %s %d", g.words[catalog.English][i], i)}
+		who := catalog.Instructor{ID: catalog.InstructorID(fmt.Sprintf("person-%d", i)), Name: fmt.Sprintf("Person %s %d", word(catalog.English, i), i)}
 		if _, err := tx.PutInstructor(who, catalog.Cond{}); err != nil {
 			return err
 		}

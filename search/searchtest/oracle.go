@@ -3,6 +3,7 @@ package searchtest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -589,21 +590,20 @@ func (o *Oracle) number(by string, d *doc) float64 {
 	return 0
 }
 
-// Words returns different words of the catalog's texts, to make queries of.
+// Words returns different words of the catalog's texts, at most so many, to make queries of.
 func (o *Oracle) Words(most int) []string {
 	seen := map[string]bool{}
-	var list []string
 	for _, d := range o.docs {
 		for _, text := range d.texts {
 			for _, w := range analysis.Words(text) {
-				if !seen[w.Text] {
-					seen[w.Text] = true
-					if list = append(list, w.Text); len(list) == most {
-						return list
-					}
-				}
+				seen[w.Text] = true
 			}
 		}
+	}
+	all := slices.Sorted(maps.Keys(seen))
+	list := make([]string, 0, most)
+	for i := range min(most, len(all)) {
+		list = append(list, all[i*len(all)/min(most, len(all))])
 	}
 	return list
 }
@@ -616,10 +616,5 @@ func (o *Oracle) Values(facet string) []string {
 			seen[v] = true
 		}
 	}
-	var list []string
-	for v := range seen {
-		list = append(list, v)
-	}
-	slices.Sort(list)
-	return list
+	return slices.Sorted(maps.Keys(seen))
 }

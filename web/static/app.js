@@ -82,7 +82,7 @@ function takeOver(doc, ids) {
 function address(f) {
   const q = new URLSearchParams();
   for (const [name, value] of new FormData(f)) {
-    if (typeof value === "string" && value.trim() !== "" && !name.startsWith("in_")) q.append(name, value);
+    if (typeof value === "string" && value.trim() !== "" && !name.startsWith("in_") && !q.getAll(name).includes(value)) q.append(name, value);
   }
   const menu = /** @type {HTMLSelectElement|null} */ (document.getElementById("sort"));
   if (menu && !new URLSearchParams(location.search).has("sort") && menu.value === menu.dataset.given) q.delete("sort");
@@ -171,6 +171,9 @@ document.addEventListener("change", (e) => {
   const f = form();
   if (!f || el.form !== f || el.id === "q" || el.name.startsWith("in_")) return;
   if (el.id === "sort") el.dataset.given = "";
+  for (const like of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(`input[type="checkbox"][name="${CSS.escape(el.name)}"]`))) {
+    if (like.value === el.value) like.checked = el.checked; // a value found within a facet may stand there twice
+  }
   show(address(f), "push");
 });
 
@@ -185,9 +188,11 @@ document.addEventListener("input", (e) => {
     try {
       const found = await page(url);
       const old = document.getElementById(facet)?.querySelector("fieldset"), fresh = found.doc.getElementById(facet)?.querySelector("fieldset");
-      if (!old || !fresh) return;
-      for (const list of old.querySelectorAll("ul, .more")) list.remove();
-      for (const list of fresh.querySelectorAll(":scope > ul, :scope > .more")) old.append(document.adoptNode(list));
+      const into = old?.querySelector(".more > ul");
+      if (!old || !into) return;
+      old.classList.toggle("finding", el.value.trim() !== ""); // the usual values step aside
+      const lists = el.value.trim() ? ":scope > ul > li" : ".more > ul > li";
+      into.replaceChildren(...[...(fresh?.querySelectorAll(lists) || [])].map((li) => document.adoptNode(li)));
     } catch { /* the list stays as it is */ }
   }, 200);
 });

@@ -1,0 +1,220 @@
+// Command screenshots takes pictures of the learners' pages, for eyes: overlaps, cut words and poor contrast that no test names.
+//
+//	go run . serve --demo --data DIR
+//	go run ./tests/screenshots --url http://127.0.0.1:8080 --out DIR
+//
+// It signs in as the sample learner and enrolls in a sample course, so the server must run with --demo on a loopback address. A file is
+// named by page, language, width and scheme: course-fr-390-dark.png.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	// course and lesson are of the demo catalog: an English course with French and Chinese titles, so that languages mix on its pages.
+	course = "PROG101"
+	lesson = "l2"
+	// tall cuts pictures of long pages, in CSS pixels: further down a page repeats itself.
+	tall = 2200
+	// patience bounds a whole run; one picture takes about a second.
+	patience = 10 * time.Minute
+)
+
+// view is a page to look at.
+type view struct {
+	name, path string
+	signedIn   bool
+}
+
+var views = []view{
+	{"search", "/", false},
+	{"results", "/?q=python&level=beginner", false},
+	{"nothing", "/?q=python&level=beginner&price_max=0&language=de", false},
+	{"course", "/courses/" + course, true},
+	{"course-out", "/courses/" + course, false},
+	{"lesson", "/courses/" + course + "/lessons/" + lesson, true},
+	{"me", "/me", true},
+	{"sign-in", "/sign-in", false},
+	{"missing", "/nowhere", false},
+}
+
+var (
+	languages = []string{"en", "fr", "zh-Hans"}
+	schemes   = []string{"light", "dark"}
+	screens   = []struct{ width, height int64 }{{390, 844}, {1280, 800}}
+)
+
+func main() {
+	server := flag.String("url", "http://127.0.0.1:8080", "a server that runs with --demo")
+	out := flag.String("out", "screenshots", "folder for the pictures")
+	only := flag.String("only", "", "name of the one page to picture")
+	flag.Parse()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := run(ctx, *server, *out, *only); err != nil {
+		slog.Error("no pictures", "err", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, server, out, only string) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	session, err := signIn(ctx, server)
+	if err != nil {
+		return err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true))
+	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
+	defer stop()
+	ctx, closeTab := chromedp.NewContext(ctx)
+	defer closeTab()
+	for _, v := range views {
+		if only != "" && v.name != only {
+			continue
+		}
+		for _, lang := range languages {
+			if err := pictures(ctx, server, out, v, lang, session); err != nil {
+				return fmt.Errorf("%s in %s: %w", v.name, lang, err)
+			}
+		}
+	}
+	return nil
+}
+
+// pictures takes one page in one language, on every screen in every scheme.
+func pictures(ctx context.Context, server, out string, v view, lang, session string) error {
+	for _, screen := range screens {
+		for _, scheme := range schemes {
+			err := chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, screen.height), setUp(server, session, scheme, v.signedIn),
+				chromedp.Navigate(server+withLocale(v.path, lang)))
+			if err != nil {
+				return err
+			}
+			picture, err := chromedp.Run(ctx, capture(screen.width))
+			if err != nil {
+				return err
+			}
+			name := fmt.Sprintf("%s-%s-%d-%s.png", v.name, lang, screen.width, scheme)
+			if err := os.WriteFile(filepath.Join(out, name), picture, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// setUp makes the browser prefer a scheme, and signs it in or out.
+func setUp(server, session, scheme string, signedIn bool) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		if err != nil {
+			return err
+		}
+		if _, err = cdp.Call(ctx, t, network.ClearBrowserCookies, cdp.Empty{}); err != nil || !signedIn {
+			return err
+		}
+		_, err = cdp.Call(ctx, t, network.SetCookie, network.SetCookieParams{Name: "carrel_session", Value: session, URL: server})
+		return err
+	})
+}
+
+// capture takes the page from its top, at most tall pixels of it.
+func capture(width int64) chromedp.Action[[]byte] {
+	return func(ctx context.Context, t *chromedp.Target) ([]byte, error) {
+		height, err := chromedp.Evaluate[float64]("document.documentElement.scrollHeight")(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		beyond := true
+		shot, err := cdp.Call(ctx, t, page.CaptureScreenshot, page.CaptureScreenshotParams{
+			CaptureBeyondViewport: &beyond, Clip: &page.Viewport{Width: float64(width), Height: min(height, tall), Scale: 1},
+		})
+		return shot.Data, err
+	}
+}
+
+func withLocale(path, lang string) string {
+	u, err := url.Parse(path)
+	if err != nil {
+		return path
+	}
+	q := u.Query()
+	q.Set("locale", lang)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// signIn signs in as the sample learner, enrolls, finishes a lesson and keeps a course for later: "My courses" then has something to show.
+func signIn(ctx context.Context, server string) (session string, err error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return "", err
+	}
+	client := &http.Client{Jar: jar}
+	for _, form := range []struct {
+		path   string
+		values url.Values
+	}{
+		{"/sign-in", url.Values{"as": {"learner"}}},
+		{"/courses/" + course + "/enroll", nil},
+		{"/courses/" + course + "/lessons/l1/done", nil},
+		{"/courses/WEB120/enroll", nil},
+		{"/courses/ML110/bookmark", url.Values{"on": {"true"}}},
+	} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, server+form.path, strings.NewReader(form.values.Encode()))
+		if err != nil {
+			return "", err
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if err := post(client, req); err != nil {
+			return "", err
+		}
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range jar.Cookies(u) {
+		if c.Name == "carrel_session" {
+			return c.Value, nil
+		}
+	}
+	return "", errors.New("the server set no session: does it run with --demo?")
+}
+
+func post(client *http.Client, req *http.Request) error {
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	if err := res.Body.Close(); err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s: does the server run with --demo?", req.URL.Path, res.Status)
+	}
+	return nil
+}

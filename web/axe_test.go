@@ -1,0 +1,307 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/identity"
+	"github.com/carrel-lms/carrel/ingest"
+	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/search"
+	"github.com/carrel-lms/carrel/search/analysis"
+	coursesync "github.com/carrel-lms/carrel/sync"
+	"github.com/carrel-lms/carrel/web"
+)
+
+// axePage is a page to check, and how it is looked at.
+type axePage struct {
+	name, path string
+	signedIn   bool
+	status     int64
+	prepare    string // JavaScript that brings the page into a state before the check; "" leaves it as it came
+}
+
+// openAll unfolds everything that folds, so that what is hidden at first is checked too.
+const openAll = `document.querySelectorAll("details:not(.menu)").forEach((d) => { d.open = true; })`
+
+var axePages = []axePage{
+	{"search", "/", false, http.StatusOK, ""},
+	{"search unfolded", "/", false, http.StatusOK, openAll},
+	{"search with filters", "/?q=python&level=beginner", false, http.StatusOK, ""},
+	{"search without results", "/?q=python&level=beginner&category=" + url.QueryEscape("cybersecurity"), false, http.StatusOK, ""},
+	{"filters opened", "/?level=beginner", false, http.StatusOK, `document.querySelector(".open-filters").click()`},
+	{"menus opened", "/courses/WEB120", true, http.StatusOK, `document.querySelectorAll(".menu").forEach((d) => { d.open = true; })`},
+	{"course, signed out", "/courses/PROG101", false, http.StatusOK, ""},
+	{"course, enrolled", "/courses/PROG101", true, http.StatusOK, openAll},
+	{"lesson", "/courses/PROG101/lessons/l2", true, http.StatusOK, openAll},
+	{"my courses", "/me", true, http.StatusOK, ""},
+	{"my courses, signed out", "/me", false, http.StatusOK, ""}, // the page to sign in
+	{"sign in", "/sign-in", false, http.StatusOK, ""},
+	{"not found", "/nowhere", false, http.StatusNotFound, ""},
+	{"bad request", "/?min_rating=nine", false, http.StatusBadRequest, ""},
+}
+
+// axeView is one way of looking: every language, width and scheme occurs, and every pair of them, but not every triple.
+type axeView struct {
+	lang   string
+	width  int64
+	scheme string
+}
+
+var axeViews = []axeView{
+	{"en", 390, "light"}, {"en", 1280, "dark"},
+	{"fr", 390, "dark"}, {"fr", 1280, "light"},
+	{"zh-Hans", 390, "light"}, {"zh-Hans", 1280, "dark"},
+}
+
+// axeRun checks the page as it stands. Target sizes are off by default, and asked for here.
+const axeRun = `axe.run(document, {resultTypes: ["violations"], rules: {"target-size": {enabled: true}}}).then((r) => JSON.stringify({
+	rules: r.passes.length,
+	violations: r.violations.map((v) => ({id: v.id, impact: v.impact, help: v.help,
+		nodes: v.nodes.map((n) => n.target.join(" ") + ": " + n.failureSummary.replace(/\s+/g, " "))})),
+}))`
+
+// axeResult is what axeRun says of a page.
+type axeResult struct {
+	Rules      int `json:"rules"` // that the page passed
+	Violations []struct {
+		ID, Impact, Help string
+		Nodes            []string
+	} `json:"violations"`
+}
+
+// axeNodes bounds how many places of one violation are printed: one mistake in a list repeats itself.
+const axeNodes = 3
+
+// TestAccessible holds every page against axe-core, with the demo catalog, in every language, narrow and wide, light and dark.
+func TestAccessible(t *testing.T) {
+	script := axeScript(t)
+	browser := axeBrowser(t)
+	site := axeSite(t)
+	session := axeSignIn(t, site)
+	for _, page := range axePages {
+		t.Run(page.name, func(t *testing.T) {
+			for _, view := range axeViews {
+				got, err := axeCheck(browser, site, session, script, page, view)
+				if err != nil {
+					t.Fatalf("%s, %s at %d px, %s: %v", page.path, view.lang, view.width, view.scheme, err)
+				}
+				if got.Rules < 10 {
+					t.Errorf("%s: axe found only %d rules to check: it did not see the page", page.path, got.Rules)
+				}
+				for _, v := range got.Violations {
+					if v.Impact == "serious" || v.Impact == "critical" {
+						t.Errorf("%s, %s at %d px, %s: %s (%s): %s\n\t%s", page.path, view.lang, view.width, view.scheme, v.ID, v.Impact, v.Help,
+							strings.Join(v.Nodes[:min(len(v.Nodes), axeNodes)], "\n\t"))
+					}
+				}
+			}
+		})
+	}
+	t.Run("a planted mistake is found", func(t *testing.T) {
+		page := axePage{"planted", "/", false, http.StatusOK, `document.querySelector("main").insertAdjacentHTML("beforeend", "<button></button>")`}
+		got, err := axeCheck(browser, site, session, script, page, axeViews[0])
+		if err != nil || len(got.Violations) == 0 {
+			t.Errorf("axe missed a button without a name: %+v, %v", got, err)
+		}
+	})
+}
+
+// axeCheck opens a page and runs axe in it.
+func axeCheck(browser context.Context, site, session, script string, p axePage, view axeView) (axeResult, error) {
+	var got axeResult
+	if err := chromedp.Do(browser, chromedp.EmulateViewport(view.width, 800), axeSetUp(site, session, p, view)); err != nil {
+		return got, err
+	}
+	res, err := chromedp.RunResponse(browser, chromedp.Navigate(site+p.path))
+	if err != nil {
+		return got, err
+	}
+	if res.Status != p.status {
+		return got, fmt.Errorf("status %d, want %d", res.Status, p.status)
+	}
+	lang, err := chromedp.Run(browser, chromedp.Evaluate[string]("document.documentElement.lang"))
+	if err != nil || lang != view.lang {
+		return got, fmt.Errorf("the page's language is %q (%v)", lang, err)
+	}
+	// DevTools may evaluate what the page's Content-Security-Policy forbids to it.
+	if _, err := chromedp.Run(browser, chromedp.Evaluate[string](script+"\n;"+p.prepare+"\n;''")); err != nil {
+		return got, err
+	}
+	text, err := chromedp.Run(browser, chromedp.Evaluate[string](axeRun, chromedp.EvalAwaitPromise))
+	if err != nil {
+		return got, err
+	}
+	return got, json.Unmarshal([]byte(text), &got)
+}
+
+// axeSetUp makes the browser prefer a scheme, and gives it the cookies of a visitor.
+func axeSetUp(site, session string, p axePage, view axeView) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: view.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		if err != nil {
+			return err
+		}
+		if _, err = cdp.Call(ctx, tab, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+			return err
+		}
+		cookies := map[string]string{"carrel_locale": view.lang}
+		if p.signedIn {
+			cookies["carrel_session"] = session
+		}
+		for name, value := range cookies {
+			if _, err := cdp.Call(ctx, tab, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: site}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// axeScript returns axe-core, or skips.
+func axeScript(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("CARREL_AXE")
+	if path == "" {
+		axeMissing(t, "CARREL_REQUIRE", "CARREL_AXE does not name axe.min.js: run this by make test, with Node 20 or newer")
+	}
+	script, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(script)
+}
+
+// axeMissing skips, or fails where everything must be run.
+func axeMissing(t *testing.T, required, why string) {
+	t.Helper()
+	if os.Getenv(required) == "1" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// axeBrowser starts a browser with a profile of its own.
+func axeBrowser(t *testing.T) context.Context {
+	t.Helper()
+	names := []string{"chromium", "chromium-browser", "google-chrome"}
+	at := slices.IndexFunc(names, func(name string) bool { _, err := exec.LookPath(name); return err == nil })
+	if at < 0 {
+		axeMissing(t, "CARREL_REQUIRE_BROWSER", "there is no Chromium or Chrome on the PATH")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(names[at]), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(stop)
+	ctx, closeTab := chromedp.NewContext(ctx)
+	t.Cleanup(closeTab)
+	ctx, cancel := context.WithTimeout(ctx, axePatience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// axePatience bounds the whole test on a busy machine; it takes less than a minute on two idle cores.
+const axePatience = 5 * time.Minute
+
+// axeSite serves the pages over the demo catalog, and returns the address.
+func axeSite(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	quiet := slog.New(slog.DiscardHandler)
+	var err error
+	must := func(what string) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	c, err := catalog.Open(catalog.Config{Path: filepath.Join(dir, "log.db"), Logger: quiet})
+	must("catalog")
+	t.Cleanup(func() { _ = c.Close() })
+	index, err := search.Open(search.Config{Dir: filepath.Join(dir, "search"), Catalog: c, Logger: quiet})
+	must("search")
+	t.Cleanup(func() { _ = index.Close() })
+	local, err := bolt.Open(filepath.Join(dir, "local.db"), 0o600, &bolt.Options{NoSync: true})
+	must("local.db")
+	t.Cleanup(func() { _ = local.Close() })
+	keys, err := identity.OpenKeyring(filepath.Join(dir, "secrets"), nil)
+	must("keys")
+	sessions, err := identity.NewSessions(local, keys, nil)
+	must("sessions")
+	texts, err := locales.Load("")
+	must("texts")
+	_, err = ingest.Run(t.Context(), c, ingest.Demo(), ingest.Options{Actor: catalog.System, Detect: analysis.Detect, Logger: quiet})
+	must("demo catalog")
+	err = c.FlushStats(t.Context())
+	must("stats")
+	head, err := c.Log().Head(t.Context())
+	must("log")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = coursesync.Follow(ctx, c.Log(), index, nil) }()
+	t.Cleanup(func() { cancel(); <-done })
+	err = index.WaitFor(t.Context(), head)
+	must("index")
+	handler, err := web.New(web.Config{Catalog: c, Search: index, Sessions: sessions, Keys: keys, Texts: texts, Demo: true, Logger: quiet})
+	must("pages")
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// axeSignIn signs in as the sample learner and lets the account have something of everything. It returns the session.
+func axeSignIn(t *testing.T, site string) string {
+	t.Helper()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	session := ""
+	for _, step := range []struct{ path, form string }{
+		{"/sign-in", "as=learner"},
+		{"/courses/PROG101/enroll", ""},
+		{"/courses/PROG101/lessons/l1/done", ""},
+		{"/courses/PROG101/review", "rating=4&text=Clear+and+short."},
+		{"/courses/WEB120/enroll", ""},
+		{"/courses/ML110/bookmark", "on=true"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, site+step.path, strings.NewReader(step.form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.AddCookie(&http.Cookie{Name: "carrel_session", Value: session})
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%s: %s", step.path, res.Status)
+		}
+		for _, c := range res.Cookies() {
+			if c.Name == "carrel_session" {
+				session = c.Value
+			}
+		}
+	}
+	return session
+}

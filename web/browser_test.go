@@ -1,0 +1,284 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/search"
+)
+
+// patience bounds the whole walk through the pages, and each wait in it.
+const (
+	patience     = 2 * time.Minute
+	waitForEach  = 20 * time.Second
+	lookInterval = 50 * time.Millisecond
+)
+
+// browser starts a browser, or skips the test where there is none.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	program := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			program = path
+			break
+		}
+	}
+	if program == "" {
+		if os.Getenv("CARREL_REQUIRE_BROWSER") == "1" {
+			t.Fatal("no chromium, chromium-browser or google-chrome is installed, and CARREL_REQUIRE_BROWSER=1 asks for one")
+		}
+		t.Skip("not run: no chromium, chromium-browser or google-chrome is installed")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, chromedp.ExecPath(program), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("lang", "en"), chromedp.Flag("accept-lang", "en"))
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// walk is a person at the browser.
+type walk struct {
+	t    *testing.T
+	ctx  context.Context
+	base string
+}
+
+func (w walk) do(steps ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	if err := chromedp.Do(w.ctx, steps...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w walk) open(path string) { w.t.Helper(); w.do(chromedp.Navigate(w.base + path)) }
+
+// ask evaluates an expression.
+func ask[T any](w walk, js string) T {
+	w.t.Helper()
+	v, err := chromedp.Run(w.ctx, chromedp.Evaluate[T](js))
+	if err != nil {
+		w.t.Fatalf("%s: %v", js, err)
+	}
+	return v
+}
+
+// until waits for an expression to become true.
+func (w walk) until(js string) {
+	w.t.Helper()
+	deadline := time.NewTimer(waitForEach)
+	defer deadline.Stop()
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
+	for {
+		v, err := chromedp.Run(w.ctx, chromedp.Evaluate[bool]("Boolean("+js+")"))
+		if err == nil && v {
+			return
+		}
+		select {
+		case <-deadline.C:
+			w.t.Fatalf("waited in vain for %s (%v); the page is %s", js, err, ask[string](w, "location.href+' '+document.title+' '+document.body.innerText.slice(0,600)"))
+		case <-look.C:
+		}
+	}
+}
+
+func (w walk) shows(text string) {
+	w.t.Helper()
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.until("document.body.innerText.includes(" + string(quoted) + ")")
+}
+
+func (w walk) click(selector string) {
+	w.t.Helper()
+	w.until("document.querySelector(`" + selector + "`)")
+	ask[bool](w, "(document.querySelector(`"+selector+"`).click(), true)")
+}
+
+// keys types; see package kb for those without a letter.
+func (w walk) keys(s string) { w.t.Helper(); w.do(chromedp.KeyEvent(s)) }
+
+// suggestions answers /v2/suggest as the API does.
+func suggestions(s *site) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		list, err := s.index.Suggest(r.Context(), catalog.Actor{}, catalog.Locale(r.URL.Query().Get("locale")), r.URL.Query().Get("q"), search.DefaultFacetLimit)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"suggestions": list})
+	})
+}
+
+func newWalk(t *testing.T) walk {
+	t.Helper()
+	ctx := browser(t)
+	var s *site
+	s = newSite(t, options{demo: true, api: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { suggestions(s).ServeHTTP(w, r) })})
+	w := walk{t: t, ctx: ctx, base: s.server.URL}
+	w.do()
+	return w
+}
+
+func TestBrowserSearch(t *testing.T) {
+	w := newWalk(t)
+	w.open("/")
+	w.shows("25 courses")
+	w.keys("/") // to the box
+	w.until(`document.activeElement.id === "q"`)
+	w.keys("pyth")
+	w.until(`document.querySelector("#q").getAttribute("aria-expanded") === "true"`)
+	w.keys(kb.ArrowDown)
+	w.until(`document.getElementById(document.querySelector("#q").getAttribute("aria-activedescendant"))?.getAttribute("aria-selected") === "true"`)
+	w.keys(kb.Escape)
+	w.until(`document.querySelector("#suggestions").hidden && document.querySelector("#q").value === "pyth"`)
+	w.keys("on" + kb.Enter)
+	w.until(`document.querySelector("#count").textContent === "2 courses" && location.search === "?q=python"`)
+
+	w.click(`input[name="tag"][value="data"]`)
+	w.until(`location.search.includes("tag=data") && document.querySelectorAll(".chips li").length === 2`)
+	w.until(`document.activeElement.name === "tag"`) // the focus survives
+	w.click(`input[name="level"][value="beginner"]`)
+	w.until(`document.querySelector("#count").textContent === "1 course" && location.search.includes("level=beginner")`)
+	w.until(`document.querySelector("#status").textContent.includes("1 course")`) // and is told
+
+	w.click(`.menu a[hreflang="fr"]`)
+	w.until(`document.documentElement.lang === "fr" && document.querySelector("h3 a")?.textContent === "Python à partir de zéro"`)
+	w.until(`document.querySelector('input[name="level"][value="beginner"]').checked`)
+	w.click(`.card h3 a`)
+	w.until(`location.pathname === "/courses/PY1" && document.querySelector("h1").textContent === "Python à partir de zéro"`)
+	w.do(chromedp.NavigateBack())
+	w.until(`location.pathname === "/" && document.querySelectorAll(".cards > li").length === 1 && document.querySelector('input[name="level"][value="beginner"]').checked`)
+	w.click(`.chips .clear`)
+	w.until(`document.querySelector("#count").textContent === "2 cours" && !document.querySelector(".chips")`)
+	w.do(chromedp.NavigateBack())
+	w.until(`document.querySelector("#count").textContent === "1 cours" && document.querySelector('input[name="level"][value="beginner"]').checked`)
+}
+
+func TestBrowserKeepsListAndPlace(t *testing.T) {
+	w := newWalk(t)
+	w.open("/?q=algebra&sort=title")
+	w.until(`document.querySelectorAll(".cards > li").length === 15`)
+	w.click(`[data-more]`)
+	w.until(`document.querySelectorAll(".cards > li").length === 20 && !document.querySelector("[data-more]")`)
+	ask[bool](w, `(document.querySelector(".cards > li:last-child").scrollIntoView(), true)`)
+	place := ask[float64](w, "scrollY")
+	w.click(`.cards > li:last-child h3 a`)
+	w.until(`location.pathname.startsWith("/courses/")`)
+	w.do(chromedp.NavigateBack())
+	w.until(`document.querySelectorAll(".cards > li").length === 20`)
+	w.until(`Math.abs(scrollY - ` + jsonNumber(place) + `) < 40`)
+}
+
+func jsonNumber(f float64) string {
+	text, _ := json.Marshal(f) // a finite number
+	return string(text)
+}
+
+func TestBrowserLearning(t *testing.T) {
+	w := newWalk(t)
+	w.open("/courses/PY1")
+	w.click(`.course-do a.button`)
+	w.click(`button:has(b)`) // the first sample person
+	w.shows("You are signed in.")
+	w.until(`!location.search.includes("done")`)
+	w.click(`form[action$="/enroll"] button`)
+	w.shows("Start the first lesson")
+	w.shows("You are enrolled.")
+	w.click(`.course-do a.button`)
+	w.shows("A name for a value.")
+	w.click(`.lesson-end .button`)
+	w.until(`location.pathname.endsWith("/l2")`)
+	w.click(`.lesson-end .button`)
+	w.shows("you have completed the course")
+	w.click(`input[name="rating"][value="4"]`)
+	w.click(`.review-form form .button`)
+	w.shows("your review is published")
+	w.until(`document.querySelector('input[name="rating"][value="4"]').checked`)
+}
+
+// With the keyboard alone: search, filter, open, sign in, enroll.
+func TestBrowserKeyboard(t *testing.T) {
+	w := newWalk(t)
+	w.open("/")
+	w.keys("/python" + kb.Enter)
+	w.until(`document.querySelector("#count").textContent === "2 courses"`)
+	w.tabTo(`document.activeElement.name === "level" && document.activeElement.value === "beginner"`)
+	w.keys(" ")
+	w.until(`document.querySelector("#count").textContent === "1 course"`)
+	w.tabTo(`document.activeElement.matches(".card h3 a")`)
+	w.keys(kb.Enter)
+	w.until(`location.pathname === "/courses/PY1"`)
+	w.tabTo(`document.activeElement.matches(".course-do a.button")`)
+	w.keys(kb.Enter)
+	w.until(`location.pathname === "/sign-in"`)
+	w.tabTo(`document.activeElement.matches("main form button")`)
+	w.keys(kb.Enter)
+	w.until(`location.pathname === "/courses/PY1"`)
+	w.tabTo(`document.activeElement.matches('form[action$="/enroll"] button')`)
+	w.keys(kb.Enter)
+	w.shows("Start the first lesson")
+}
+
+// mostTabs is more than any page has stops.
+const mostTabs = 120
+
+// tabTo presses Tab until the focus is where it should be, and always visible.
+func (w walk) tabTo(js string) {
+	w.t.Helper()
+	for range mostTabs {
+		w.keys(kb.Tab)
+		if ask[bool](w, "Boolean("+js+")") {
+			return
+		}
+	}
+	w.t.Fatalf("%d times Tab did not lead to %s", mostTabs, js)
+}
+
+// Nothing that the policy forbids is tried, nothing fails, nothing overflows, on a phone and on a desk.
+func TestBrowserIsQuiet(t *testing.T) {
+	w := newWalk(t)
+	var problems []string
+	note := `window.__wrong = []; addEventListener("error", e => __wrong.push(e.message)); addEventListener("securitypolicyviolation", e => __wrong.push(e.violatedDirective + " " + e.blockedURI));`
+	if _, err := chromedp.Call(w.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: note}); err != nil {
+		t.Fatal(err)
+	}
+	for _, width := range []int64{390, 1280} {
+		w.do(chromedp.EmulateViewport(width, 844))
+		for _, path := range []string{"/", "/?q=python&level=beginner", "/?q=python&level=intermediate", "/courses/PY1", "/courses/ZH1/lessons/l1", "/sign-in", "/none"} {
+			for _, tag := range []string{"en", "fr", "zh-Hans"} {
+				sep := "?"
+				if strings.Contains(path, "?") {
+					sep = "&"
+				}
+				w.open(path + sep + "locale=" + tag)
+				problems = append(problems, ask[[]string](w, `__wrong.map(m => location.pathname + ": " + m)`)...)
+				if wide := ask[float64](w, "document.documentElement.scrollWidth"); wide > float64(width) {
+					t.Errorf("%s in %s: %v wide on a screen of %d", path, tag, wide, width)
+				}
+			}
+		}
+	}
+	for _, p := range problems {
+		t.Error(p)
+	}
+}
