@@ -338,3 +338,13 @@ func TestAfter(t *testing.T) {
 		t.Errorf("a token of the future: %v", err)
 	}
 }
+
+// TestForgottenKey: a key that was dropped for want of room no longer protects, and the repetition is told what it would do twice.
+func TestForgottenKey(t *testing.T) {
+	s := newServer(t)
+	post := ask{method: http.MethodPost, path: "/v2/courses", as: editor, body: m{"id": "c", "title": "T"}, header: map[string]string{idempotencyHeader: "k"}}
+	s.api.replays.max = 1 // nothing fits: every answer is dropped by the next
+	s.want("201", post)
+	s.want("201", ask{method: http.MethodPost, path: "/v2/courses", as: editor, body: m{"id": "d", "title": "T"}, header: map[string]string{idempotencyHeader: "l"}})
+	s.want("409 already-exists", post)
+}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/carrel-lms/carrel/search"
 )
@@ -137,6 +138,8 @@ func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
 	timeout := a.limits.Timeout
 	if rt.upload {
 		timeout = uploadWait
+		// The server's own limit for reading is made for small bodies. Where the writer knows no deadlines there is none to move.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadWait))
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()

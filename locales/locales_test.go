@@ -73,6 +73,21 @@ func TestPrinterFormats(t *testing.T) {
 	}
 }
 
+func TestMoneyNeverGluesLetters(t *testing.T) {
+	b := load(t, "")
+	for _, c := range []struct {
+		tag        Tag
+		code, want string
+	}{
+		{English, "EUR", "€89.00"}, {English, "CNY", "CN¥89.00"}, {English, "CHF", "CHF\u00a089.00"}, {English, "XXX", "89.00\u00a0XXX"},
+		{French, "EUR", "89,00\u00a0€"}, {Chinese, "CNY", "¥89.00"},
+	} {
+		if got := b.Printer(c.tag).Money(89, c.code); got != c.want {
+			t.Errorf("%s: %s is written %q, want %q", c.tag, c.code, got, c.want)
+		}
+	}
+}
+
 func TestOverrideFolder(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "fr.toml", "[problem.not-found]\ntitle = \"Perdu\"\n")

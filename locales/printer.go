@@ -85,7 +85,15 @@ func (p *Printer) Money(amount float64, code string) string {
 	if !ok {
 		return strings.TrimSpace(p.Number(amount, decimals) + "\u00a0" + code)
 	}
-	return strings.TrimSpace(p.format.FmtCurrency(amount, decimals, kind))
+	text := strings.TrimSpace(p.format.FmtCurrency(amount, decimals, kind))
+	return strings.Replace(text, strings.ToUpper(code), symbols[kind], 1)
+}
+
+// symbols stand for codes that the formatter leaves as letters: next to a number they would read as one word. They are those of CLDR's English, which
+// French and Chinese readers know too; where a formatter has its language's own symbol, it has written that.
+var symbols = map[currency.Type]string{
+	currency.EUR: "€", currency.USD: "US$", currency.CNY: "CN¥", currency.GBP: "£", currency.CAD: "CA$",
+	currency.CHF: "CHF\u00a0", currency.JPY: "JP¥", currency.TWD: "NT$", currency.HKD: "HK$", currency.XOF: "CFA\u00a0",
 }
 
 // currencies are those whose symbol CLDR gives in our languages.

@@ -16,29 +16,12 @@ var ratingBuckets = [...]struct {
 	least float64
 }{{"4.5", 4.5}, {"4", 4}, {"3.5", 3.5}, {"3", 3}}
 
-// durationBuckets part the durations: from the first number up to, but without, the second.
+// durationBuckets count what min_duration and max_duration of the two numbers find, so both ends belong to them: a course of just an hour is in
+// two of them.
 var durationBuckets = [...]struct {
 	value    string
 	from, to int
 }{{"0-60", 0, 60}, {"60-180", 60, 180}, {"180-600", 180, 600}, {"600-", 600, math.MaxInt}}
-
-// DurationBucket returns the min_duration and max_duration that select a value of the duration facet; nil is no bound.
-func DurationBucket(value string) (least, most *int, ok bool) {
-	for _, b := range durationBuckets {
-		if b.value != value {
-			continue
-		}
-		from, last := b.from, b.to-1
-		if b.from > 0 {
-			least = &from
-		}
-		if b.to < math.MaxInt {
-			most = &last
-		}
-		return least, most, true
-	}
-	return nil, nil, false
-}
 
 // counter counts the values of one facet.
 type counter struct {
@@ -94,7 +77,7 @@ func bumpRating(counts []int32, rating float64) {
 
 func bumpDuration(counts []int32, minutes int) {
 	for i := range durationBuckets {
-		if minutes > 0 && minutes >= durationBuckets[i].from && minutes < durationBuckets[i].to {
+		if minutes > 0 && minutes >= durationBuckets[i].from && minutes <= durationBuckets[i].to {
 			counts[1+i]++
 		}
 	}
@@ -154,7 +137,7 @@ func (f *counter) isSelected(i int) bool {
 	return slices.Contains(f.p.selected[f.name], ref(i)) //nolint:gosec // an index
 }
 
-// selectsDuration reports whether the bounds of a request are those of a bucket; an upper bound may name the bucket's own.
+// selectsDuration reports whether the bounds of a request are those of a bucket.
 func (r *Request) selectsDuration(from, to int) bool {
 	if r.MinDuration == nil && r.MaxDuration == nil {
 		return false
@@ -166,7 +149,7 @@ func (r *Request) selectsDuration(from, to int) bool {
 	if r.MaxDuration != nil {
 		most = *r.MaxDuration
 	}
-	return least == from && (most == to || most == to-1)
+	return least == from && most == to
 }
 
 // values lists the facet as CONTRACT shows it.

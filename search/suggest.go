@@ -17,7 +17,7 @@ const (
 	// DefaultSuggestions are given when none are asked for.
 	DefaultSuggestions = 8
 	// MaxSuggestions fit on no screen, but a client may filter further.
-	MaxSuggestions = 20
+	MaxSuggestions = 100
 	// maxSuggestRunes is the longest prefix that is completed; nobody types more before choosing.
 	maxSuggestRunes = 100
 )

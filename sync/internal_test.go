@@ -250,6 +250,21 @@ func TestCloseFinishes(t *testing.T) {
 	}
 }
 
+// TestCloseFinishesLast is the same for one that is in the queue and does not yet wait for its turn.
+func TestCloseFinishesLast(t *testing.T) {
+	b := openInternal(t, nil)
+	slow, err := newRequest([]Change{wish("slow")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.enqueue(slow), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !slow.settled() || slow.err != nil {
+		t.Errorf("settled: %t, %v", slow.settled(), slow.err)
+	}
+}
+
 // TestUnconfirmed is about a disk that fails after the write that makes a commit valid: nothing more may be promised.
 func TestUnconfirmed(t *testing.T) {
 	b := openInternal(t, nil)

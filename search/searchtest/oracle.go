@@ -506,18 +506,16 @@ func ratingBuckets(rating *float64) (list []string) {
 	return list
 }
 
-func durationBucket(minutes int) []string {
-	switch {
-	case minutes == 0:
-		return nil
-	case minutes < 60:
-		return []string{"0-60"}
-	case minutes < 180:
-		return []string{"60-180"}
-	case minutes < 600:
-		return []string{"180-600"}
+func durationBucket(minutes int) (list []string) {
+	for _, b := range []struct {
+		value       string
+		least, most int
+	}{{"0-60", 1, 60}, {"60-180", 60, 180}, {"180-600", 180, 600}, {"600-", 600, math.MaxInt}} {
+		if minutes >= b.least && minutes <= b.most {
+			list = append(list, b.value)
+		}
 	}
-	return []string{"600-"}
+	return list
 }
 
 // sort orders hits as the request says; relevance is left alone.

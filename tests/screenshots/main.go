@@ -56,10 +56,16 @@ var views = []view{
 	{"missing", "/nowhere", false},
 }
 
+// screen is how large a display is, in CSS pixels, and its kind: a phone's scroll bars take no room.
+type screen struct {
+	width, height int64
+	kind          chromedp.EmulateViewportOption
+}
+
 var (
 	languages = []string{"en", "fr", "zh-Hans"}
 	schemes   = []string{"light", "dark"}
-	screens   = []struct{ width, height int64 }{{390, 844}, {1280, 800}}
+	screens   = []screen{{390, 844, chromedp.EmulateMobile}, {1280, 800, chromedp.EmulateLandscape}}
 )
 
 func main() {
@@ -106,8 +112,8 @@ func run(ctx context.Context, server, out, only string) error {
 func pictures(ctx context.Context, server, out string, v view, lang, session string) error {
 	for _, screen := range screens {
 		for _, scheme := range schemes {
-			err := chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, screen.height), setUp(server, session, scheme, v.signedIn),
-				chromedp.Navigate(server+withLocale(v.path, lang)))
+			err := chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, screen.height, screen.kind), setUp(server, session, scheme, v.signedIn),
+				chromedp.Navigate(server+withLocale(v.path, lang)), settled)
 			if err != nil {
 				return err
 			}
@@ -140,6 +146,13 @@ func setUp(server, session, scheme string, signedIn bool) chromedp.Action[chrome
 		return err
 	})
 }
+
+// settled waits until the page is laid out for its screen: the first frame may still be of the screen before.
+var settled = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	const frames = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`
+	_, err := chromedp.Evaluate[bool](frames, chromedp.EvalAwaitPromise)(ctx, t)
+	return err
+})
 
 // capture takes the page from its top, at most tall pixels of it.
 func capture(width int64) chromedp.Action[[]byte] {
