@@ -304,6 +304,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.search, &s.indexing)) })
 	g.Go(func() error { return ended(s.imports.Run(failed)) })
 	g.Go(func() error { return ended(s.sessions.Run(failed)) })
+	g.Go(func() error { return ended(s.api.Run(failed)) })
 	g.Go(func() error {
 		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
@@ -22,12 +24,14 @@ type generation struct {
 type reader struct {
 	index index.IndexReader
 	dicts *dicts
+	cache *rowCache
 	refs  atomic.Int32
 	since atomic.Int64 // when it was last known to be the newest: nanoseconds after the program's start
 
-	once sync.Once
-	rows []int32 // by bleve's document number; −1: none
-	err  error
+	once    sync.Once
+	views   []view
+	err     error
+	lookups sync.Pool // *lookup
 }
 
 // start is what ages are measured from; they need a clock that never jumps.
@@ -42,7 +46,7 @@ func (s *store) newReader(d *dicts) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	rd := &reader{index: r, dicts: d}
+	rd := &reader{index: r, dicts: d, cache: &s.rows}
 	rd.refs.Store(1)
 	rd.since.Store(int64(time.Since(start)))
 	return rd, nil
@@ -58,37 +62,23 @@ func (r *reader) release() {
 	}
 }
 
-// docRows returns the rows by document number. Numbers are good for one snapshot only, so this table is made anew for each, by the first search
-// that looks up words.
-func (r *reader) docRows() ([]int32, error) {
-	r.once.Do(func() { r.rows, r.err = r.makeRows() })
-	return r.rows, r.err
-}
-
-func (r *reader) makeRows() ([]int32, error) {
-	ids, err := r.index.DocIDReaderAll()
-	if err != nil {
-		return nil, err
+// lookup returns what a search reads the snapshot with. It goes back to lookups.
+func (r *reader) lookup() (*lookup, error) {
+	r.once.Do(func() {
+		snapshot, ok := r.index.(*scorch.IndexSnapshot)
+		if !ok {
+			r.err = errSegment
+			return
+		}
+		r.views, r.err = r.cache.views(snapshot, r.dicts.courses)
+	})
+	if r.err != nil {
+		return nil, r.err
 	}
-	defer ids.Close() //nolint:errcheck // it was only read
-	var rows []int32
-	for {
-		id, err := ids.Next()
-		if err != nil || id == nil {
-			return rows, err
-		}
-		name, err := r.index.ExternalID(id)
-		if err != nil {
-			return nil, err
-		}
-		n := int(id.Value()) //nolint:gosec // document numbers are 32 bits wide
-		for len(rows) <= n {
-			rows = append(rows, -1)
-		}
-		if course, ok := r.dicts.courses.find(name); ok {
-			rows[n] = int32(course) - 1 //nolint:gosec // far fewer than 2^31
-		}
+	if l, ok := r.lookups.Get().(*lookup); ok {
+		return l, nil
 	}
+	return &lookup{views: r.views, dicts: make([][fieldCount]segment.TermDictionary, len(r.views))}, nil
 }
 
 // refreshEvery is how old a snapshot may get while nothing is written. Bleve goes on merging after the last write; only a newer snapshot has

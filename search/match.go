@@ -15,10 +15,10 @@ import (
 const (
 	// maxAll is up to how many words must all match; of more, any does.
 	maxAll = 4
-	// maxPrefixTerms bounds the terms that a prefix stands for. A catalog has fewer that begin alike.
-	maxPrefixTerms = 50_000
-	// checkEvery is how many postings are read between two looks at the deadline.
-	checkEvery = 1 << 13
+	// maxPrefixTerms bounds the terms that a prefix stands for, counted in each segment. A catalog has fewer that begin alike.
+	maxPrefixTerms = 200_000
+	// checkEvery is how many lists of documents are read between two looks at the deadline.
+	checkEvery = 64
 )
 
 // matches are the rows that the words of a query found, with their scores.
@@ -53,13 +53,12 @@ func (m *matches) missing(i int32) float64 {
 // matcher looks up words, one after another, in the index. It works on arrays with a place for each row, which it borrows.
 type matcher struct {
 	*scratch
+	*lookup
 	ctx   context.Context
 	index index.IndexReader
-	docs  []int32 // row by document number
 	cols  *columns
 	total int // visible rows
-	doc   index.TermFieldDoc
-	reads int
+	reads int // lists that were read
 	out   *matches
 }
 
@@ -286,63 +285,13 @@ func (m *matcher) offer(i int32, weight float32, tier int) {
 // prefixed looks up all words that begin so.
 func (m *matcher) prefixed(prefix string) error {
 	in := func(field int, weight float32) error {
-		return m.dictionary(field, prefix, func(term string) error {
-			return m.postings(field, term, false, func(i int32, _ float32) { m.offer(i, tierWeights[tierPrefix]*weight, tierPrefix) })
-		})
+		return m.beginning(field, prefix, func(i int32, _ float32) { m.offer(i, tierWeights[tierPrefix]*weight, tierPrefix) })
 	}
 	if err := in(fieldExact, 1); err != nil {
 		return err
 	}
 	return in(fieldTitleExact, 1+titleWeight)
 }
-
-// dictionary calls fn with the terms of a field that begin with a prefix.
-func (m *matcher) dictionary(field int, prefix string, fn func(term string) error) error {
-	dict, err := m.index.FieldDictPrefix(fieldNames[field], []byte(prefix))
-	if err != nil {
-		return err
-	}
-	defer dict.Close() //nolint:errcheck // it was only read
-	for range maxPrefixTerms {
-		entry, err := dict.Next()
-		if err != nil || entry == nil {
-			return err
-		}
-		if err := fn(entry.Term); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// postings calls fn for every visible row that has a term in a field.
-func (m *matcher) postings(field int, term string, freq bool, fn func(i int32, tf float32)) error {
-	tfr, err := m.index.TermFieldReader(context.Background(), []byte(term), fieldNames[field], freq, false, false)
-	if err != nil {
-		return err
-	}
-	defer tfr.Close() //nolint:errcheck // it was only read
-	for {
-		if m.reads++; m.reads%checkEvery == 0 && m.ctx.Err() != nil {
-			return m.ctx.Err()
-		}
-		doc, err := tfr.Next(&m.doc)
-		if err != nil || doc == nil {
-			return err
-		}
-		n := int(doc.ID.Value()) //nolint:gosec // document numbers are 32 bits wide
-		if n >= len(m.docs) {
-			return errDocs
-		}
-		// A course that is newer than the columns has no row yet.
-		if i := m.docs[n]; uint32(i) < uint32(len(m.visible)) && m.visible[i] { //nolint:gosec // −1 becomes too large
-			fn(i, float32(doc.Freq))
-		}
-	}
-}
-
-// errDocs cannot happen while a table belongs to its snapshot.
-var errDocs = errors.New("search: a document without a number")
 
 // exclude returns the rows that a word or phrase with a minus before it takes away.
 func (m *matcher) exclude(p *plan, c query.Clause) ([]int32, error) {

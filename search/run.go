@@ -127,12 +127,12 @@ func needsIndex(q query.Query) bool {
 
 // match looks the query's words up. done gives back what the result lives in.
 func (p *plan) match(ctx context.Context) (found *matches, done func(), err error) {
-	docs, err := p.reader.docRows()
+	l, err := p.reader.lookup()
 	if err != nil {
 		return nil, nil, err
 	}
 	s := p.x.borrow(p.cols.n)
-	m := &matcher{scratch: s, ctx: ctx, index: p.reader.index, docs: docs, cols: p.cols, out: &matches{score: s.score, matched: s.matched, visible: s.visible, rows: s.rows}}
+	m := &matcher{scratch: s, lookup: l, ctx: ctx, index: p.reader.index, cols: p.cols, out: &matches{score: s.score, matched: s.matched, visible: s.visible, rows: s.rows}}
 	s.explain = p.req.Explain
 	for i := range int32(p.cols.n) { //nolint:gosec // far fewer than 2^31
 		seen := p.sees(p.cols.row(i))
@@ -155,6 +155,7 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 			s.visible[i] = false
 		}
 	}
+	p.reader.lookups.Put(l)
 	return m.out, func() { p.x.giveBack(s, m.out.rows) }, nil
 }
 

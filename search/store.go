@@ -49,6 +49,7 @@ type store struct {
 	bleve  bleve.Index
 	index  index.Index
 	cursor coursesync.Cursor
+	rows   rowCache
 }
 
 // errForeign says that an index was written by another version of this package.

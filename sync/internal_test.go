@@ -419,6 +419,11 @@ func FuzzRecord(f *testing.F) {
 		if got, err := decode(9, record); err != nil || !cmp.Equal(c, got) {
 			f.Errorf("%v: %s", err, cmp.Diff(c, got))
 		}
+		for _, version := range []byte{0, recordVersion + 1} {
+			if _, err := decode(9, append([]byte{version}, record[1:]...)); err == nil {
+				f.Errorf("a record of version %d was read", version)
+			}
+		}
 		f.Add(record)
 		f.Add(record[:len(record)/2])
 	}

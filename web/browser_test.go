@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -92,7 +93,7 @@ func (w walk) until(js string) {
 		}
 		select {
 		case <-deadline.C:
-			w.t.Fatalf("waited in vain for %s (%v); the page is %s", js, err, ask[string](w, "location.href+' '+document.title+' '+document.body.innerText.slice(0,600)"))
+			w.t.Fatalf("waited in vain for %s (%v); the page is %s", js, err, ask[string](w, "JSON.stringify([document.activeElement.id, document.activeElement.value, document.querySelector(`#suggestions`)?.outerHTML])+location.href+' '+document.title+' '+document.body.innerText.slice(0,600)"))
 		case <-look.C:
 		}
 	}
@@ -110,7 +111,7 @@ func (w walk) shows(text string) {
 func (w walk) click(selector string) {
 	w.t.Helper()
 	w.until("document.querySelector(`" + selector + "`)")
-	ask[bool](w, "(document.querySelector(`"+selector+"`).click(), true)")
+	ask[bool](w, "(el => (el.focus(), el.click(), true))(document.querySelector(`"+selector+"`))")
 }
 
 // back goes back as the button does. chromedp's own step waits for a page to load, which one that was kept does not.
@@ -118,6 +119,15 @@ func (w walk) back() { w.t.Helper(); ask[bool](w, "(setTimeout(() => history.bac
 
 // keys types; see package kb for those without a letter.
 func (w walk) keys(s string) { w.t.Helper(); w.do(chromedp.KeyEvent(s)) }
+
+// slash presses the key in one event, as browsers do: what refuses the press also refuses the letter.
+func (w walk) slash() {
+	w.t.Helper()
+	press := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Code: "Slash", Text: "/"}
+	if _, err := chromedp.Call(w.ctx, input.DispatchKeyEvent, press); err != nil {
+		w.t.Fatal(err)
+	}
+}
 
 // suggestions answers /v2/suggest as the API does.
 func suggestions(s *site) http.Handler {
@@ -146,7 +156,7 @@ func TestBrowserSearch(t *testing.T) {
 	w := newWalk(t)
 	w.open("/")
 	w.shows("25 courses")
-	w.keys("/") // to the box
+	w.slash() // to the box
 	w.until(`document.activeElement.id === "q"`)
 	w.keys("pyth")
 	w.until(`document.querySelector("#q").getAttribute("aria-expanded") === "true"`)
@@ -223,7 +233,9 @@ func TestBrowserLearning(t *testing.T) {
 func TestBrowserKeyboard(t *testing.T) {
 	w := newWalk(t)
 	w.open("/")
-	w.keys("/python" + kb.Enter)
+	w.slash()
+	w.until(`document.activeElement.id === "q"`)
+	w.keys("python" + kb.Enter)
 	w.until(`document.querySelector("#count").textContent === "2 courses"`)
 	w.tabTo(`document.activeElement.name === "level" && document.activeElement.value === "beginner"`)
 	w.keys(" ")

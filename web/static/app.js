@@ -326,6 +326,7 @@ let list = null;
 let offered = [];
 let chosen = -1;
 let asked = 0;
+let wait = 0;
 
 function setUpBox() {
   const input = box();
@@ -338,7 +339,6 @@ function setUpBox() {
   list.hidden = true;
   input.form?.append(list);
   for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"], ["aria-controls", "suggestions"], ["aria-haspopup", "listbox"]]) input.setAttribute(name, value);
-  let wait = 0;
   input.addEventListener("input", () => {
     clearTimeout(wait);
     wait = setTimeout(() => suggest(input), 120);
@@ -396,6 +396,7 @@ function openList(input) {
 
 function closeList() {
   asked++;
+  clearTimeout(wait);
   if (list) list.hidden = true;
   const input = box();
   input?.setAttribute("aria-expanded", "false");
