@@ -143,7 +143,7 @@ const linesEvery = 10 * time.Second
 
 // progress shows how far an import is: a bar on a terminal, a line now and then elsewhere.
 func (p program) progress() func(ingest.Progress) {
-	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is small
+	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		var bar *progressbar.ProgressBar
 		file := ""
 		return func(now ingest.Progress) {
@@ -271,11 +271,12 @@ func (r remote) call(ctx context.Context, method, path string, body io.Reader, n
 		if json.Unmarshal(text, &problem) != nil || problem.Title == "" {
 			return fmt.Errorf("the server answers %s", answer.Status)
 		}
-		message := fmt.Sprintf("the server answers %d: %s. %s", answer.StatusCode, problem.Title, problem.Detail)
+		var message strings.Builder
+		fmt.Fprintf(&message, "the server answers %d: %s. %s", answer.StatusCode, problem.Title, problem.Detail)
 		for _, e := range problem.Errors {
-			message += fmt.Sprintf("\n  %s: %s", e.Pointer, e.Detail)
+			fmt.Fprintf(&message, "\n  %s: %s", e.Pointer, e.Detail)
 		}
-		return errors.New(message)
+		return errors.New(message.String())
 	}
 	if raw, ok := into.(*json.RawMessage); ok {
 		*raw = text

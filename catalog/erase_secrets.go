@@ -77,10 +77,10 @@ func openSecrets(cfg Config) (*secrets, error) {
 // readSalt reads the salt. A new one is written aside and renamed, so that a crash leaves none or all of it.
 func readSalt(path string) ([]byte, error) {
 	const op = "catalog.Open"
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		salt := make([]byte, saltSize)
-		rand.Read(salt) //nolint:errcheck // it never fails
+		rand.Read(salt)
 		return salt, writeFile(path, []byte(hex.EncodeToString(salt)+"\n"))
 	}
 	if err != nil {
@@ -126,7 +126,7 @@ func syncFolder(path string) error {
 func readErased(path string) (map[string]int64, error) {
 	const op = "catalog.Open"
 	list := map[string]int64{}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // the operator names the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return list, nil
 	}
@@ -137,7 +137,7 @@ func readErased(path string) (map[string]int64, error) {
 	r := bufio.NewReader(f)
 	for whole := int64(0); ; {
 		line, err := r.ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if len(line) > 0 {
 				err = f.Truncate(whole)
 			} else {

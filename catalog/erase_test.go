@@ -15,22 +15,22 @@ import (
 	"github.com/carrel-lms/carrel/fault"
 )
 
-func contextOf(t testing.TB) (context.Context, context.CancelFunc) {
-	t.Helper()
-	return context.WithCancel(t.Context())
+func contextOf(tb testing.TB) (context.Context, context.CancelFunc) {
+	tb.Helper()
+	return context.WithCancel(tb.Context())
 }
 
-func erase(t testing.TB, c *Catalog, who Actor) {
-	t.Helper()
-	must(t, c, who, func(tx *Tx) error { return tx.Erase(who.Subject) })
+func erase(tb testing.TB, c *Catalog, who Actor) {
+	tb.Helper()
+	must(tb, c, who, func(tx *Tx) error { return tx.Erase(who.Subject) })
 }
 
 // held is how many entities the log holds in a learner's channel, tombstones included.
-func held(t testing.TB, c *Catalog, who LearnerID) (n int) {
-	t.Helper()
-	for _, err := range c.log.Read(t.Context(), 0, learnerChannel(who)) {
+func held(tb testing.TB, c *Catalog, who LearnerID) (n int) {
+	tb.Helper()
+	for _, err := range c.log.Read(tb.Context(), 0, learnerChannel(who)) {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		n++
 	}
@@ -270,6 +270,7 @@ func appendTo(t testing.TB, path, text string) {
 
 func TestSecretsFiles(t *testing.T) {
 	open := func(t *testing.T, salt, list string) (*secrets, error) {
+		t.Helper()
 		dir := t.TempDir()
 		if salt != "" {
 			appendTo(t, filepath.Join(dir, saltFile), salt)

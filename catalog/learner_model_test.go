@@ -318,7 +318,7 @@ func TestNumbersEqualBruteForce(t *testing.T) {
 	fewer(t, "25")
 	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
-		at, err := os.MkdirTemp(dir, "")
+		at, err := os.MkdirTemp(dir, "") //nolint:usetesting // a folder for each of the histories, not for the test
 		if err != nil {
 			rt.Fatal(err)
 		}

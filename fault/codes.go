@@ -1,5 +1,7 @@
 package fault
 
+import "slices"
+
 // Code identifies one way to fail. It is part of the API: type, code and the page under /problems/ carry it.
 type Code string
 
@@ -107,10 +109,8 @@ func (c Code) Kind() Kind {
 	if k, ok := kinds[c]; ok {
 		return k
 	}
-	for _, f := range FieldCodes {
-		if c == f {
-			return KindInvalid
-		}
+	if slices.Contains(FieldCodes, c) {
+		return KindInvalid
 	}
 	return KindInternal
 }

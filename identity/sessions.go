@@ -100,7 +100,7 @@ func count(tx *bolt.Tx) int {
 }
 
 func recount(tx *bolt.Tx, by int) error {
-	return tx.Bucket(bucketSessions).SetSequence(uint64(max(count(tx)+by, 0))) //nolint:gosec // not negative
+	return tx.Bucket(bucketSessions).SetSequence(uint64(max(count(tx)+by, 0)))
 }
 
 func dropFirst(tx *bolt.Tx) error {
@@ -119,7 +119,7 @@ func drop(tx *bolt.Tx, end []byte) error {
 }
 
 func endKey(t time.Time, id []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(max(t.Unix(), 0))), id...) //nolint:gosec // not negative
+	return append(binary.BigEndian.AppendUint64(nil, uint64(max(t.Unix(), 0))), id...)
 }
 
 func hash(value string) []byte {
@@ -150,9 +150,12 @@ func (s *Sessions) End(value string) error {
 	id := hash(value)
 	return wrapFull("identity.End", s.db.Update(func(tx *bolt.Tx) error {
 		text := tx.Bucket(bucketSessions).Get(id)
-		var v session
-		if text == nil || json.Unmarshal(text, &v) != nil {
+		if text == nil {
 			return nil
+		}
+		var v session
+		if err := json.Unmarshal(text, &v); err != nil {
+			return err
 		}
 		return drop(tx, endKey(v.Expires, id))
 	}))

@@ -425,8 +425,7 @@ func (a *applier) instructorRatings(items []string) (map[catalog.InstructorID]ca
 // reject turns what went wrong with a row into its report. Errors that are not about the row (no room, nobody's right to write at all) are
 // returned: they end the import.
 func reject(line int, header map[string]string, err error) (*catalog.ImportError, error) {
-	var cell *cellError
-	if errors.As(err, &cell) {
+	if cell, ok := errors.AsType[*cellError](err); ok {
 		return &catalog.ImportError{Line: line, Column: named(header, cell.column), Code: string(cell.code), Detail: cell.detail}, nil
 	}
 	var f *fault.Error

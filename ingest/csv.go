@@ -133,7 +133,7 @@ func (rs *records) read() (record, *catalog.ImportError, error) {
 		}
 		cells, err := rs.parse(strings.Join(lines, "\n"))
 		if err != nil {
-			return record{}, rs.refuse(start, lines), nil
+			return record{}, rs.refuse(start, lines), nil //nolint:nilerr // the row is refused, the file goes on
 		}
 		if empty(cells) {
 			continue

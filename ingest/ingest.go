@@ -140,8 +140,7 @@ func (im *importer) plan(files []File) ([]*plan, error) {
 
 // inFile names the file in an error's fix.
 func inFile(name string, err error) error {
-	var f *fault.Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.WithFix("%s: %s", name, f.Fix)
 	}
 	return fmt.Errorf("%s: %w", name, err)

@@ -80,7 +80,7 @@ func (j *Jobs) Submit(ctx context.Context, actor catalog.Actor, req JobRequest) 
 		return catalog.ImportRecord{}, fault.New(op, fault.Forbidden)
 	}
 	if f := cmp.Or(req.Format, "auto"); f != "auto" && f != "csv" {
-		return catalog.ImportRecord{}, fault.New(op, fault.InvalidParameter, "name", "format", "reason", "auto, csv")
+		return catalog.ImportRecord{}, fault.New(op, fault.InvalidParameter, "name", "format", "reason", fault.BadValue, "allowed", "auto, csv")
 	}
 	if _, err := uploadedMapping(req.Map); err != nil {
 		return catalog.ImportRecord{}, err
@@ -210,7 +210,7 @@ func (j *Jobs) resume(ctx context.Context) error {
 				j.run(ctx, r.Value.ID)
 			}
 		}
-		if page.After = list.Next; list.Next == "" || ctx.Err() != nil {
+		if page.After = list.Next; list.Next == "" {
 			return nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -100,9 +101,7 @@ func (r kindRow) number(name string) (int, error) {
 // localized collects name and name@locale; the plain one is in the language given.
 func (r kindRow) localized(name string, plain catalog.Locale, into map[catalog.Locale]string) map[catalog.Locale]string {
 	out := map[catalog.Locale]string{}
-	for l, v := range into {
-		out[l] = v
-	}
+	maps.Copy(out, into)
 	set := func(l catalog.Locale, v string) {
 		switch v {
 		case "":

@@ -312,7 +312,7 @@ func (s *source) items(v string) string {
 		}
 	}
 	var items []string
-	for _, item := range strings.Split(v, sep) {
+	for item := range strings.SplitSeq(v, sep) {
 		item = strings.ReplaceAll(trim(item), "|", "/")
 		if item != "" && (s.drop == nil || !s.drop.MatchString(item)) {
 			items = append(items, item)

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -46,9 +47,7 @@ type courseRow struct {
 // row maps a record.
 func (b *binding) row(rec record) courseRow {
 	r := courseRow{line: rec.line, cells: make(map[string]string, len(b.sources)+len(b.mapping.Constants)), header: map[string]string{}}
-	for name, v := range b.mapping.Constants {
-		r.cells[name] = v
-	}
+	maps.Copy(r.cells, b.mapping.Constants)
 	for i := range b.sources {
 		s := &b.sources[i]
 		r.header[s.name] = s.header

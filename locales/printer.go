@@ -2,6 +2,7 @@ package locales
 
 import (
 	"log/slog"
+	"maps"
 	"math"
 	"strings"
 	"time"
@@ -52,9 +53,7 @@ func (p *Printer) Text(id string, data map[string]any) string {
 // Plural returns the form of a text for count. Its placeholders are {{.Count}}, formatted, and those of data.
 func (p *Printer) Plural(id string, count int, data map[string]any) string {
 	all := map[string]any{"Count": p.Number(float64(count), 0)}
-	for k, v := range data {
-		all[k] = v
-	}
+	maps.Copy(all, data)
 	return p.localize(id, &i18n.LocalizeConfig{MessageID: id, PluralCount: count, TemplateData: all})
 }
 
@@ -75,7 +74,7 @@ func (p *Printer) Number(n float64, decimals int) string {
 	if math.IsNaN(n) || math.IsInf(n, 0) {
 		return "–"
 	}
-	return p.format.FmtNumber(n, uint64(min(max(decimals, 0), maxDigits))) //nolint:gosec // 0–15
+	return p.format.FmtNumber(n, uint64(min(max(decimals, 0), maxDigits)))
 }
 
 // Money formats an amount in a currency (ISO 4217; an unknown code is written after the number).

@@ -233,8 +233,7 @@ func parseFile(tag Tag, text string) (messageFile, []Finding, error) {
 	var tree map[string]any
 	_, err := toml.Decode(text, &tree)
 	if err != nil {
-		var syntax toml.ParseError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 			return file, []Finding{{File: fileName(tag), Line: syntax.Position.Line, ID: "(file)", Detail: syntax.Message}}, nil
 		}
 		return file, []Finding{{File: fileName(tag), ID: "(file)", Detail: err.Error()}}, nil

@@ -36,6 +36,7 @@ type row struct {
 
 	// From course_stats, which change without the course.
 	enrollments int32
+	popularity  float32 // what enrollments add to a score
 	rating      float64 // NaN: none
 
 	published int64 // microseconds; noTime

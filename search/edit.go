@@ -72,7 +72,7 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 func (e *edit) dropCourse(id catalog.CourseID) {
 	i, r := e.rowOf(id)
 	e.setLengths(i, [langs]int32{})
-	*r = row{rating: r.rating, enrollments: r.enrollments}
+	*r = row{rating: r.rating, enrollments: r.enrollments, popularity: r.popularity}
 	*e.details(i) = details{}
 }
 
@@ -110,7 +110,8 @@ func (e *edit) seal() *columns {
 
 func (e *edit) putStats(id catalog.CourseID, s catalog.CourseStats) {
 	_, r := e.rowOf(id)
-	r.rating, r.enrollments = orNaN(s.Rating), int32(min(s.Enrollments, math.MaxInt32)) //nolint:gosec // bounded
+	r.rating, r.enrollments = orNaN(s.Rating), int32(min(max(s.Enrollments, 0), math.MaxInt32)) //nolint:gosec // bounded
+	r.popularity = popularity(r.enrollments)
 }
 
 // refs numbers the values of a list, each once.

@@ -64,31 +64,29 @@ func hasWords(q query.Query) bool {
 	return slices.ContainsFunc(q.Clauses, func(c query.Clause) bool { return c.Kind != query.KindField && !c.Not })
 }
 
-// keyOf returns a row's place, without the id, which only ties need.
-func (p *plan) keyOf(i int32, r *row, score float64) key {
-	k := key{row: i}
+// valueOf returns the number that a row is sorted by, turned so that less comes first.
+func (p *plan) valueOf(r *row, score float64) (num float64, missing bool) {
 	switch p.order.by {
 	case SortRelevance:
-		k.num = score
+		num = score
 	case SortRating:
-		if k.num = r.rating; math.IsNaN(k.num) {
-			k.num = p.cols.prior
+		if num = r.rating; num != num { // NaN
+			num = p.cols.prior
 		}
 	case SortNewest:
-		k.num, k.missing = float64(r.published), r.published == noTime
+		num, missing = float64(r.published), r.published == noTime
 	case SortPopular:
-		k.num = float64(r.enrollments)
+		num = float64(r.enrollments)
 	case SortDuration:
-		k.num, k.missing = float64(r.duration), r.duration == 0
-	case SortTitle:
-		k.text = p.cols.titleKey(i, p.order.locale)
+		num, missing = float64(r.duration), r.duration == 0
 	}
-	if k.missing {
-		k.num = 0
-	} else if p.order.turned {
-		k.num = -k.num
+	switch {
+	case missing:
+		return 0, true
+	case p.order.turned:
+		return -num, false
 	}
-	return k
+	return num, false
 }
 
 // compare orders two places.

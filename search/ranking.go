@@ -52,18 +52,22 @@ func norm(relative float32) float32 { return bm25K1 * (1 - bm25B + bm25B*relativ
 // saturate is BM25's weight of a term that occurs tf times in a text with a norm.
 func saturate(tf, norm float32) float32 { return tf * (bm25K1 + 1) / (tf + norm) }
 
+// popularity is what enrollments add to a score.
+func popularity(enrollments int32) float32 {
+	return float32(popularityWeight * min(math.Log1p(float64(enrollments))/math.Log1p(popularAt), 1))
+}
+
 // factors are the parts of a score that do not come from the text.
 func (p *plan) factors(i int32, r *row) (rating, popularity, locale float64) {
 	mean := r.rating
-	if math.IsNaN(mean) {
+	if mean != mean { // NaN
 		mean = p.cols.prior
 	}
 	rating = ratingWeight * min(max(mean-neutralRating, 0)/(5-neutralRating), 1)
-	popularity = popularityWeight * min(math.Log1p(float64(max(r.enrollments, 0)))/math.Log1p(popularAt), 1)
 	if p.cols.pages[int(i)/pageRows].lengths[int(i)%pageRows][p.lang] > 0 {
 		locale = localeWeight
 	}
-	return rating, popularity, locale
+	return rating, float64(r.popularity), locale
 }
 
 // explain names the parts of a hit's score.

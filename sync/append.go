@@ -48,7 +48,7 @@ func (b *Bolt) Append(ctx context.Context, batch ...Change) (Seq, error) {
 }
 
 func newRequest(batch []Change) (*request, error) {
-	batch, err := normalize("sync.Append", batch)
+	batch, err := normalize(batch)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (b *Bolt) transact(fn func(t *tables) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // does nothing after the commit
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	t := openTables(tx)
 	if err := fn(t); err != nil {
 		return err
@@ -213,8 +213,8 @@ func (b *Bolt) perform(t *tables, r *request) error {
 		if err != nil {
 			return err
 		}
-		if r.err = conflict("sync.Append", c, last, exists); r.err != nil {
-			return nil
+		if r.err = conflict(c, last, exists); r.err != nil {
+			return nil //nolint:nilerr // it is the request's error, not the transaction's
 		}
 	}
 	applied, err := applyAll(t, r.batch, logTime(b.cfg.Now))

@@ -97,7 +97,7 @@ func guard(cfg BoltConfig, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = damaged("sync.OpenBolt", cfg.Path, fmt.Errorf("panic: %v", p))
+			err = damaged(cfg.Path, fmt.Errorf("panic: %v", p))
 		}
 	}()
 	return fn()
@@ -123,7 +123,7 @@ func (b *Bolt) prepare() error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // does nothing after the commit
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	changed, err := prepareFormat(tx, b.cfg, FormatVersion, migrations)
 	if err != nil {
 		return err
@@ -157,17 +157,17 @@ func openFile(cfg BoltConfig) (*bolt.DB, error) {
 			WithFix("another process has %s open: stop it, or talk to it with --server URL", cfg.Path)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, berrors.ErrInvalidMapping):
-		return nil, damaged(op, cfg.Path, err)
+		return nil, damaged(cfg.Path, err)
 	}
 	var pathErr *os.PathError
 	if !errors.As(err, &pathErr) && !diskFull(err) {
-		return nil, damaged(op, cfg.Path, err)
+		return nil, damaged(cfg.Path, err)
 	}
 	return nil, fail(op, err)
 }
 
-func damaged(op, path string, err error) error {
-	return fault.Wrap(op, fault.Corrupt, err, "path", path).
+func damaged(path string, err error) error {
+	return fault.Wrap("sync.OpenBolt", fault.Corrupt, err, "path", path).
 		WithFix("%s is no changelog of Carrel, or a damaged one: put it aside and restore a backup", path)
 }
 

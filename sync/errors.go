@@ -12,8 +12,8 @@ import (
 	"github.com/carrel-lms/carrel/fault"
 )
 
-// windowsDiskFull is ERROR_DISK_FULL; package syscall has no name for it.
-const windowsDiskFull = syscall.Errno(112)
+// errWindowsDiskFull is ERROR_DISK_FULL; package syscall has no name for it.
+const errWindowsDiskFull = syscall.Errno(112)
 
 // fail gives an error of the store its code. Errors that have one, and those of a context, stay as they are.
 func fail(op string, err error) error {
@@ -42,7 +42,7 @@ func diskFull(err error) bool {
 			return true
 		}
 	}
-	return runtime.GOOS == "windows" && errors.Is(err, windowsDiskFull)
+	return runtime.GOOS == "windows" && errors.Is(err, errWindowsDiskFull)
 }
 
 // corrupt says that a record of the log cannot be read.

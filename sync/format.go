@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -25,13 +26,13 @@ func prepareFormat(tx *bolt.Tx, cfg BoltConfig, current uint32, steps map[uint32
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil {
 		if k, _ := tx.Cursor().First(); k != nil {
-			return false, damaged("sync.OpenBolt", cfg.Path, fmt.Errorf("it holds bucket %q and no bucket %q", k, bucketMeta))
+			return false, damaged(cfg.Path, fmt.Errorf("it holds bucket %q and no bucket %q", k, bucketMeta))
 		}
 		return true, makeFormat(tx, cfg, current)
 	}
 	raw := meta.Get(metaFormat)
 	if len(raw) != 4 {
-		return false, damaged("sync.OpenBolt", cfg.Path, fmt.Errorf("its format is %x", raw))
+		return false, damaged(cfg.Path, fmt.Errorf("its format is %x", raw))
 	}
 	found := binary.BigEndian.Uint32(raw)
 	if found > current {
@@ -41,12 +42,12 @@ func prepareFormat(tx *bolt.Tx, cfg BoltConfig, current uint32, steps map[uint32
 	for v := found; v < current; v++ {
 		step := steps[v]
 		if step == nil {
-			return false, damaged("sync.OpenBolt", cfg.Path, fmt.Errorf("nothing leads from format %d to %d", v, v+1))
+			return false, damaged(cfg.Path, fmt.Errorf("nothing leads from format %d to %d", v, v+1))
 		}
 		if err := step(tx); err != nil {
 			return false, fault.Wrap("sync.OpenBolt", fault.Internal, err).WithFix("the changelog stays as it was, in format %d", found)
 		}
-		cfg.Logger.Info("changelog migrated", "path", cfg.Path, "from", v, "to", v+1)
+		cfg.Logger.Info("changelog migrated", slog.String("path", cfg.Path), slog.Any("from", v), slog.Any("to", v+1))
 	}
 	if found == current {
 		return false, complete(tx, cfg)
@@ -61,7 +62,7 @@ func prepareFormat(tx *bolt.Tx, cfg BoltConfig, current uint32, steps map[uint32
 func complete(tx *bolt.Tx, cfg BoltConfig) error {
 	for _, name := range [][]byte{bucketLog, bucketEntity, bucketChannel, bucketTomb, bucketFloor} {
 		if tx.Bucket(name) == nil {
-			return damaged("sync.OpenBolt", cfg.Path, fmt.Errorf("it has no bucket %q", name))
+			return damaged(cfg.Path, fmt.Errorf("it has no bucket %q", name))
 		}
 	}
 	return nil

@@ -30,7 +30,10 @@ func TestMain(m *testing.M) {
 func soak() bool { return os.Getenv("CARREL_SOAK") != "" }
 
 func TestBolt(t *testing.T) {
-	logtest.Run(t, func(t *testing.T) coursesync.Log { return open(t, coursesync.BoltConfig{}) })
+	logtest.Run(t, func(t *testing.T) coursesync.Log {
+		t.Helper()
+		return open(t, coursesync.BoltConfig{})
+	})
 }
 
 func TestMemory(t *testing.T) {
@@ -40,29 +43,29 @@ func TestMemory(t *testing.T) {
 // quiet logs nothing.
 var quiet = slog.New(slog.DiscardHandler)
 
-func tryOpen(t testing.TB, cfg coursesync.BoltConfig) (*coursesync.Bolt, error) {
-	t.Helper()
+func tryOpen(tb testing.TB, cfg coursesync.BoltConfig) (*coursesync.Bolt, error) {
+	tb.Helper()
 	if cfg.Path == "" {
-		cfg.Path = filepath.Join(t.TempDir(), "log.db")
+		cfg.Path = filepath.Join(tb.TempDir(), "log.db")
 	}
 	cfg.Logger = quiet
 	return coursesync.OpenBolt(cfg)
 }
 
-func open(t testing.TB, cfg coursesync.BoltConfig) *coursesync.Bolt {
-	t.Helper()
-	b, err := tryOpen(t, cfg)
+func open(tb testing.TB, cfg coursesync.BoltConfig) *coursesync.Bolt {
+	tb.Helper()
+	b, err := tryOpen(tb, cfg)
 	if err != nil {
-		t.Fatalf("OpenBolt: %v", err)
+		tb.Fatalf("OpenBolt: %v", err)
 	}
-	t.Cleanup(func() { shut(t, b) })
+	tb.Cleanup(func() { shut(tb, b) })
 	return b
 }
 
-func shut(t testing.TB, b *coursesync.Bolt) {
-	t.Helper()
+func shut(tb testing.TB, b *coursesync.Bolt) {
+	tb.Helper()
 	if err := b.Close(); err != nil {
-		t.Errorf("Close: %v", err)
+		tb.Errorf("Close: %v", err)
 	}
 }
 
@@ -96,36 +99,36 @@ func remove(channel coursesync.Channel, key string) coursesync.Change {
 	return coursesync.Change{Channel: channel, Kind: "course", Key: key, Op: coursesync.OpDelete}
 }
 
-func erase(key string, channel coursesync.Channel) coursesync.Change {
-	return coursesync.Change{Channel: "staff", Kind: "erasure", Key: key, Op: coursesync.OpErase, Erases: channel}
+func eraseAda() coursesync.Change {
+	return coursesync.Change{Channel: "staff", Kind: "erasure", Key: "hash", Op: coursesync.OpErase, Erases: "learner:ada"}
 }
 
-func mustAppend(t testing.TB, log coursesync.Log, batch ...coursesync.Change) coursesync.Seq {
-	t.Helper()
-	seq, err := log.Append(t.Context(), batch...)
+func mustAppend(tb testing.TB, log coursesync.Log, batch ...coursesync.Change) coursesync.Seq {
+	tb.Helper()
+	seq, err := log.Append(tb.Context(), batch...)
 	if err != nil {
-		t.Fatalf("Append: %v", err)
+		tb.Fatalf("Append: %v", err)
 	}
 	return seq
 }
 
-func readAll(t testing.TB, log coursesync.Log, from coursesync.Seq, channels ...coursesync.Channel) []coursesync.Change {
-	t.Helper()
+func readAll(tb testing.TB, log coursesync.Log, from coursesync.Seq, channels ...coursesync.Channel) []coursesync.Change {
+	tb.Helper()
 	var all []coursesync.Change
 	for c, err := range log.Read(context.Background(), from, channels...) {
 		if err != nil {
-			t.Fatalf("Read: %v", err)
+			tb.Fatalf("Read: %v", err)
 		}
 		all = append(all, c)
 	}
 	return all
 }
 
-func headOf(t testing.TB, log coursesync.Log) coursesync.Seq {
-	t.Helper()
+func headOf(tb testing.TB, log coursesync.Log) coursesync.Seq {
+	tb.Helper()
 	head, err := log.Head(context.Background())
 	if err != nil {
-		t.Fatalf("Head: %v", err)
+		tb.Fatalf("Head: %v", err)
 	}
 	return head
 }
@@ -171,8 +174,8 @@ func row(c coursesync.Change) []byte {
 }
 
 // rowsOf returns the rows of byBody's table, and those that it should have.
-func rowsOf(t testing.TB, b *coursesync.Bolt) (got, want []string) {
-	t.Helper()
+func rowsOf(tb testing.TB, b *coursesync.Bolt) (got, want []string) {
+	tb.Helper()
 	if err := b.View(context.Background(), func(v *coursesync.BoltView) error {
 		if rows := v.Tx().Bucket([]byte(byBodyTable)); rows != nil {
 			return rows.ForEach(func(k, _ []byte) error {
@@ -182,9 +185,9 @@ func rowsOf(t testing.TB, b *coursesync.Bolt) (got, want []string) {
 		}
 		return nil
 	}); err != nil {
-		t.Fatalf("View: %v", err)
+		tb.Fatalf("View: %v", err)
 	}
-	for _, c := range readAll(t, b, 0) {
+	for _, c := range readAll(tb, b, 0) {
 		if c.Op == coursesync.OpUpsert {
 			want = append(want, string(row(c)))
 		}

@@ -48,7 +48,7 @@ func (m *Memory) ID() LogID { return m.id }
 
 // Append implements [Log].
 func (m *Memory) Append(ctx context.Context, batch ...Change) (Seq, error) {
-	batch, err := normalize("sync.Append", batch)
+	batch, err := normalize(batch)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +62,7 @@ func (m *Memory) Append(ctx context.Context, batch ...Change) (Seq, error) {
 	}
 	for _, c := range batch {
 		last, exists := m.last[entityKey{c.Kind, c.Key}]
-		if err := conflict("sync.Append", c, last, exists); err != nil {
+		if err := conflict(c, last, exists); err != nil {
 			return 0, err
 		}
 	}

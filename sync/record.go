@@ -19,7 +19,7 @@ const separator = 0
 func encode(c *Change) []byte {
 	b := make([]byte, 0, 48+len(c.Channel)+len(c.Kind)+len(c.Key)+len(c.Erases)+len(c.Body))
 	b = append(b, recordVersion, byte(c.Op))
-	b = binary.AppendUvarint(b, uint64(c.Schema))
+	b = binary.AppendUvarint(b, uint64(c.Schema)) //nolint:gosec // not negative, see malformed
 	b = binary.AppendVarint(b, c.At.UnixMilli())
 	b = binary.AppendUvarint(b, uint64(c.Created))
 	b = binary.AppendUvarint(b, uint64(c.Since-c.Created))
@@ -40,7 +40,7 @@ func decode(seq Seq, record []byte) (Change, error) {
 		return Change{}, errRecord
 	}
 	c := Change{Seq: seq, Op: Op(r.byte())}
-	c.Schema = int(r.uvarint())
+	c.Schema = int(r.uvarint()) //nolint:gosec // written from an int
 	c.At = time.UnixMilli(r.varint()).UTC()
 	c.Created = Seq(r.uvarint())
 	c.Since = c.Created + Seq(r.uvarint())
@@ -112,7 +112,7 @@ func (r *recordReader) string() string {
 		r.bad, r.rest = true, nil
 		return ""
 	}
-	return string(r.take(int(n)))
+	return string(r.take(int(n))) //nolint:gosec // no longer than the rest
 }
 
 // seqKey is a Seq as a key.

@@ -49,6 +49,7 @@ func purge(t *testing.T, log keeper, want int) {
 
 func TestPurge(t *testing.T) {
 	onBoth(t, func(t *testing.T, c *clock, log keeper) {
+		t.Helper()
 		review := upsert("catalog", "r", `1`)
 		review.Kind = "review"
 		mustAppend(t, log, upsert("catalog", "a", `1`), upsert("catalog", "b", `1`), upsert("org:acme", "x", `1`), review)
@@ -98,6 +99,7 @@ func TestPurge(t *testing.T) {
 // TestPurgeClockJump has a tombstone of the future before one that is old: the clock was wrong for a while.
 func TestPurgeClockJump(t *testing.T) {
 	onBoth(t, func(t *testing.T, c *clock, log keeper) {
+		t.Helper()
 		mustAppend(t, log, upsert("catalog", "a", `1`), upsert("catalog", "b", `1`))
 		c.pass(1_000 * day)
 		mustAppend(t, log, remove("catalog", "a"))
@@ -113,6 +115,7 @@ func TestPurgeClockJump(t *testing.T) {
 
 func TestPurgeInChunks(t *testing.T) {
 	onBoth(t, func(t *testing.T, c *clock, log keeper) {
+		t.Helper()
 		const n = coursesync.ReadChunk + 5
 		var made, gone []coursesync.Change
 		for i := range n {
@@ -136,6 +139,7 @@ func TestPurgeInChunks(t *testing.T) {
 
 func TestRenew(t *testing.T) {
 	onBoth(t, func(t *testing.T, c *clock, log keeper) {
+		t.Helper()
 		old := mustAppend(t, log, upsert("catalog", "a", `1`), upsert("org:acme", "b", `1`))
 		c.pass(day)
 		start := coursesync.Seq(c.now().Unix()) << 20
@@ -177,6 +181,7 @@ func TestRenew(t *testing.T) {
 // TestRenewWakes shows that a restore is news.
 func TestRenewWakes(t *testing.T) {
 	onBoth(t, func(t *testing.T, _ *clock, log keeper) {
+		t.Helper()
 		head := headOf(t, log)
 		woken := make(chan error)
 		go func() { woken <- log.Wait(t.Context(), head) }()

@@ -35,7 +35,7 @@ import (
 // have gaps, and stay below 2^53 so that JavaScript can hold them.
 type Seq uint64
 
-// Absent, given as [Change.IfSeq], demands that the entity does not exist (a tombstone counts as not existing).
+// Absent is for [Change.IfSeq]: it demands that the entity does not exist (a tombstone counts as not existing).
 // No log issues it: every Seq is at least 2^20.
 const Absent Seq = 1
 

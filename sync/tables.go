@@ -197,4 +197,6 @@ func (t *tables) inChannel(channel Channel, after Seq) iter.Seq[Seq] {
 }
 
 // deletedAt reads a value of bucket tomb.
-func deletedAt(value []byte) time.Time { return time.UnixMilli(int64(keySeq(value))) }
+func deletedAt(value []byte) time.Time {
+	return time.UnixMilli(int64(keySeq(value))) //nolint:gosec // written from an int64
+}

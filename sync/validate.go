@@ -16,7 +16,8 @@ type entityKey struct {
 
 // normalize checks the form of a batch, and returns a copy in which all that Append assigns is empty. What depends on the
 // log's state is checked later, by conflict.
-func normalize(op string, batch []Change) ([]Change, error) {
+func normalize(batch []Change) ([]Change, error) {
+	const op = "sync.Append"
 	if len(batch) > MaxBatch {
 		return nil, fault.Invalid(op, fault.BadField("", fault.TooMany, fmt.Sprintf("a batch has at most %d changes", MaxBatch), "max", MaxBatch))
 	}
@@ -93,7 +94,8 @@ func badName(field, name string, limit int) (fault.Field, bool) {
 }
 
 // conflict says why a change cannot follow the state that it meets: last is its entity's last change, if there is one.
-func conflict(op string, c, last Change, exists bool) error {
+func conflict(c, last Change, exists bool) error {
+	const op = "sync.Append"
 	live := exists && last.Op != OpDelete
 	switch {
 	case c.IfSeq == 0,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -32,7 +33,7 @@ type Applied struct {
 const zeroPrefix = "zero/"
 
 func schemaValue(f FollowerZero) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(int64(f.Schema())))
+	return binary.BigEndian.AppendUint64(nil, uint64(int64(f.Schema()))) //nolint:gosec // only compared
 }
 
 // rebuildZero brings follower zero's tables up to the log, if they are of another schema or not there. The schema is written last, with the
@@ -66,7 +67,7 @@ func (b *Bolt) rebuildZero() error {
 		}
 	}
 	if count > 0 {
-		b.cfg.Logger.Info("tables built again", "follower", f.Name(), "schema", f.Schema(), "changes", count)
+		b.cfg.Logger.Info("tables built again", slog.String("follower", f.Name()), slog.Int("schema", f.Schema()), slog.Int("changes", count))
 	}
 	return nil
 }

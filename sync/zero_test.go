@@ -66,10 +66,10 @@ func TestZero(t *testing.T) {
 		{[]coursesync.Change{upsert("catalog", "a", `4`), upsert("learner:ada", "c", `5`)}, []string{"upsert a:4<", "upsert c:5"}},
 		{[]coursesync.Change{remove("learner:ada", "b"), upsert("learner:ada", "d", `6`)}, []string{"delete b:<2", "upsert d:6"}},
 		{
-			[]coursesync.Change{upsert("learner:ada", "e", `7`), erase("hash", "learner:ada"), upsert("learner:ada", "d", `8`)},
+			[]coursesync.Change{upsert("learner:ada", "e", `7`), eraseAda(), upsert("learner:ada", "d", `8`)},
 			[]string{"upsert e:7", "delete c:<5", "delete d:<6", "delete e:<7", "erase hash:", "upsert d:8"},
 		},
-		{[]coursesync.Change{erase("hash", "learner:ada")}, []string{"delete d:<8", "erase hash:<"}},
+		{[]coursesync.Change{eraseAda()}, []string{"delete d:<8", "erase hash:<"}},
 	} {
 		mustAppend(t, b, c.batch...)
 		if diff := cmp.Diff(c.want, zero.told()); diff != "" {
@@ -107,7 +107,7 @@ func fillZero(t *testing.T, b *coursesync.Bolt) {
 		batch = append(batch, upsert("catalog", fmt.Sprint(i), fmt.Sprint(i%10)))
 	}
 	mustAppend(t, b, batch...)
-	mustAppend(t, b, remove("catalog", "3"), upsert("catalog", "4", `"new"`), erase("hash", "learner:ada"))
+	mustAppend(t, b, remove("catalog", "3"), upsert("catalog", "4", `"new"`), eraseAda())
 }
 
 func TestZeroRebuild(t *testing.T) {

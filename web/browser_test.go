@@ -142,18 +142,28 @@ func suggestions(s *site) http.Handler {
 	})
 }
 
-func newWalk(t *testing.T) walk {
-	t.Helper()
+// TestBrowser walks through the pages as people do, in one browser, each walk in a context of its own.
+func TestBrowser(t *testing.T) {
 	ctx := browser(t)
-	var s *site
-	s = newSite(t, options{demo: true, api: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { suggestions(s).ServeHTTP(w, r) })})
-	w := walk{t: t, ctx: ctx, base: s.server.URL}
-	w.do()
-	return w
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for name, walkThrough := range map[string]func(walk){
+		"search": walkSearch, "place": walkPlace, "learning": walkLearning, "keyboard": walkKeyboard, "quiet": walkQuiet,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s *site
+			s = newSite(t, options{demo: true, api: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { suggestions(s).ServeHTTP(w, r) })})
+			tab, cancel := chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
+			defer cancel()
+			w := walk{t: t, ctx: tab, base: s.server.URL}
+			w.do()
+			walkThrough(w)
+		})
+	}
 }
 
-func TestBrowserSearch(t *testing.T) {
-	w := newWalk(t)
+func walkSearch(w walk) {
 	w.open("/")
 	w.shows("25 courses")
 	w.slash() // to the box
@@ -187,8 +197,7 @@ func TestBrowserSearch(t *testing.T) {
 	w.until(`document.querySelector("#count").textContent === "1 cours" && document.querySelector('input[name="level"][value="beginner"]').checked`)
 }
 
-func TestBrowserKeepsListAndPlace(t *testing.T) {
-	w := newWalk(t)
+func walkPlace(w walk) {
 	w.open("/?q=algebra&sort=title")
 	w.until(`document.querySelectorAll(".cards > li").length === 15`)
 	w.click(`[data-more]`)
@@ -207,8 +216,7 @@ func jsonNumber(f float64) string {
 	return string(text)
 }
 
-func TestBrowserLearning(t *testing.T) {
-	w := newWalk(t)
+func walkLearning(w walk) {
 	w.open("/courses/PY1")
 	w.click(`.course-do a.button`)
 	w.click(`button:has(b)`) // the first sample person
@@ -229,9 +237,8 @@ func TestBrowserLearning(t *testing.T) {
 	w.until(`document.querySelector('input[name="rating"][value="4"]').checked`)
 }
 
-// With the keyboard alone: search, filter, open, sign in, enroll.
-func TestBrowserKeyboard(t *testing.T) {
-	w := newWalk(t)
+// walkKeyboard uses the keyboard alone: search, filter, open, sign in, enroll.
+func walkKeyboard(w walk) {
 	w.open("/")
 	w.slash()
 	w.until(`document.activeElement.id === "q"`)
@@ -269,18 +276,17 @@ func (w walk) tabTo(js string) {
 	w.t.Fatalf("%d times Tab did not lead to %s", mostTabs, js)
 }
 
-// Nothing that the policy forbids is tried, nothing fails, nothing overflows, on a phone and on a desk.
-func TestBrowserIsQuiet(t *testing.T) {
-	w := newWalk(t)
+// walkQuiet looks for trouble: nothing that the policy forbids is tried, nothing fails, nothing overflows, on a phone and on a desk.
+func walkQuiet(w walk) {
 	var problems []string
 	note := `window.__wrong = []; addEventListener("error", e => __wrong.push(e.message)); addEventListener("securitypolicyviolation", e => __wrong.push(e.violatedDirective + " " + e.blockedURI));`
 	if _, err := chromedp.Call(w.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: note}); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	for _, width := range []int64{390, 1280} {
+	for width, tags := range map[int64][]string{390: {"fr", "zh-Hans"}, 1280: {"en"}} { // French is the widest
 		w.do(chromedp.EmulateViewport(width, 844))
 		for _, path := range []string{"/", "/?q=python&level=beginner", "/?q=python&level=intermediate", "/courses/PY1", "/courses/ZH1/lessons/l1", "/sign-in", "/none"} {
-			for _, tag := range []string{"en", "fr", "zh-Hans"} {
+			for _, tag := range tags {
 				sep := "?"
 				if strings.Contains(path, "?") {
 					sep = "&"
@@ -288,12 +294,12 @@ func TestBrowserIsQuiet(t *testing.T) {
 				w.open(path + sep + "locale=" + tag)
 				problems = append(problems, ask[[]string](w, `__wrong.map(m => location.pathname + ": " + m)`)...)
 				if wide := ask[float64](w, "document.documentElement.scrollWidth"); wide > float64(width) {
-					t.Errorf("%s in %s: %v wide on a screen of %d", path, tag, wide, width)
+					w.t.Errorf("%s in %s: %v wide on a screen of %d", path, tag, wide, width)
 				}
 			}
 		}
 	}
 	for _, p := range problems {
-		t.Error(p)
+		w.t.Error(p)
 	}
 }

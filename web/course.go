@@ -142,7 +142,9 @@ type mine struct {
 	bookmarked bool
 }
 
-func (m mine) studies() bool { return m.enrollment == catalog.Active || m.enrollment == catalog.Completed }
+func (m mine) studies() bool {
+	return m.enrollment == catalog.Active || m.enrollment == catalog.Completed
+}
 
 func readMine(view *catalog.View, who catalog.LearnerID, id catalog.CourseID) (m mine, err error) {
 	if who == "" {
@@ -454,7 +456,7 @@ func (p *pages) similar(ctx context.Context, v *visit, doc catalog.Document) []c
 	default:
 		return nil
 	}
-	found, err := p.cfg.Search.Search(ctx, req)
+	found, err := p.search(ctx, req)
 	if err != nil {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/carrel-lms/carrel/fault"
 )
@@ -34,6 +35,7 @@ type problemPage struct {
 	SignIn  string // address to sign in and come back, when that would help
 	Back    string // address of the page where the form was
 	Retry   bool   // loading the page again may help
+	Q       string // what was searched for
 	Request string // the request id, for whoever asks for help
 }
 
@@ -61,7 +63,7 @@ func (p *pages) answerError(w http.ResponseWriter, r *http.Request, err error) {
 
 func (p *pages) problem(r *http.Request, f *fault.Error, status int) problemPage {
 	v := visitOf(r.Context())
-	body := problemPage{Status: status, Retry: status >= http.StatusInternalServerError || status == http.StatusTooManyRequests}
+	body := problemPage{Status: status, Q: strings.ToValidUTF8(r.URL.Query().Get("q"), ""), Retry: status >= http.StatusInternalServerError || status == http.StatusTooManyRequests}
 	body.Heading, body.Help = v.problemText(f)
 	for _, field := range f.Fields {
 		body.Fields = append(body.Fields, v.filled("field."+string(field.Code), field.Args))

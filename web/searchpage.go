@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
@@ -73,8 +74,8 @@ func (p *pages) searchPage(w http.ResponseWriter, r *http.Request) error {
 // results answers a query. While the index is being built the page stands without results, and says so.
 func (p *pages) results(ctx context.Context, v *visit, q query) (resultsPage, int, error) {
 	page := resultsPage{Q: q.req.Q, Plain: q.plain(), ClearURL: query{search.Request{Q: q.req.Q, Sort: q.req.Sort}}.url(), Sorts: v.sorts(q), Free: q.req.Free}
-	found, err := p.cfg.Search.Search(ctx, q.req)
-	if fault.KindOf(err) == fault.KindUnavailable {
+	found, err := p.search(ctx, q.req)
+	if fault.Is(err, fault.NotReady) {
 		page.Unready = true
 		return page, http.StatusServiceUnavailable, nil
 	}
@@ -123,16 +124,21 @@ func (v *visit) sorts(q query) []choice {
 		names = append([]string{search.SortRelevance}, names...)
 	}
 	current := q.sort()
-	if !slices.Contains(names, current) && strings.HasPrefix(current, "-") {
+	if !slices.Contains(names, current) {
 		names = append(names, current)
 	}
+	usual := query{search.Request{Q: q.req.Q}}.sort()
 	var list []choice
 	for _, name := range names {
 		text := v.text.Text("sort."+strings.TrimPrefix(name, "-"), nil)
 		if strings.HasPrefix(name, "-") {
 			text = v.text.Text("sort.reversed", map[string]any{"Order": text})
 		}
-		list = append(list, choice{Value: name, Text: text, Selected: name == current})
+		c := choice{Value: name, Text: text, Selected: name == current}
+		if name == usual {
+			c.Value = "" // so that what nobody chose is not asked for: with other words another order may be the usual one
+		}
+		list = append(list, c)
 	}
 	return list
 }
@@ -144,7 +150,7 @@ const maxDrops = 6
 func (p *pages) drops(ctx context.Context, v *visit, q query, chips []chip) ([]drop, error) {
 	count := func(r search.Request) (int, error) {
 		r.Limit, r.Facets, r.FacetQ, r.Cursor = 1, nil, "", ""
-		found, err := p.cfg.Search.Search(ctx, r)
+		found, err := p.search(ctx, r)
 		if err != nil {
 			return 0, err
 		}
@@ -175,4 +181,22 @@ func (p *pages) drops(ctx context.Context, v *visit, q query, chips []chip) ([]d
 	rest := query{search.Request{Q: q.req.Q, Actor: q.req.Actor, Locale: q.req.Locale}}
 	err := add(v.text.Text("page.search.all_filters", nil), "", rest)
 	return list, err
+}
+
+const (
+	// maxSearches run at once for pages: a search keeps a processor busy for about a millisecond, so this many wait for less than a blink.
+	maxSearches = 64
+	// searchWait is how long a page waits for its turn.
+	searchWait = 2 * time.Second
+)
+
+// search searches when it is our turn; fault.Overloaded when that takes too long.
+func (p *pages) search(ctx context.Context, r search.Request) (*search.Response, error) {
+	wait, cancel := context.WithTimeout(ctx, searchWait)
+	defer cancel()
+	if err := p.turns.Acquire(wait, 1); err != nil {
+		return nil, fault.Wrap("web.search", fault.Overloaded, err, "retry_after", retrySeconds)
+	}
+	defer p.turns.Release(1)
+	return p.cfg.Search.Search(ctx, r)
 }

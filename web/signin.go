@@ -56,11 +56,16 @@ func (p *pages) signIn(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	actor.IssuedAt = p.now().Unix()
+	_, err = p.cfg.Catalog.Update(r.Context(), actor, func(tx *catalog.Tx) error { return tx.RecordMembership() })
+	if err != nil {
+		return err
+	}
 	session, expires, err := p.cfg.Sessions.Start(actor)
 	if err != nil {
 		return err
 	}
-	p.setSession(w, r, session, expires)
+	p.setSession(w, session, expires)
 	return back(w, r, "/", "signed-in")
 }
 
@@ -85,7 +90,7 @@ func (p *pages) signOut(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	p.setSession(w, r, "", p.now())
+	p.setSession(w, "", p.now())
 	w.Header().Set("Clear-Site-Data", `"cache"`) // pages of the account must not come back from it
 	r.PostForm = url.Values{}
 	return back(w, r, "/", "signed-out")

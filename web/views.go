@@ -80,23 +80,21 @@ func paragraphs(text string) []string {
 
 // layout is what every page hands to layout.html.
 type layout struct {
-	Lang        string
-	Title       string
-	About       string // for previews and search engines
-	Path        string // of this page, with its query: where forms lead back to
-	Address     string // the page's one address, absolute
-	Alternates  []langLink
-	Languages   []langLink
-	Actor       *catalog.Actor // nil when nobody is signed in
-	Done        string         // what the last action did, already in words
-	Section     string         // which entry of the navigation is this page
-	Q           string         // in the small search box; the search page has a large one
-	Kind        string         // of Open Graph
-	Image       string
-	LD          any // JSON-LD
-	Unlisted    bool
-	WholeBox    bool // the page has a search box of its own
-	Body        any
+	Lang       string
+	Title      string
+	About      string // for previews and search engines
+	Path       string // of this page, with its query: where forms lead back to
+	Address    string // the page's one address, absolute
+	Alternates []langLink
+	Languages  []langLink
+	Actor      *catalog.Actor // nil when nobody is signed in
+	Done       string         // what the last action did, already in words
+	Section    string         // which entry of the navigation is this page
+	Kind       string         // of Open Graph
+	LD         any            // JSON-LD
+	Unlisted   bool
+	WholeBox   bool // the page has a search box of its own
+	Body       any
 }
 
 // langLink is an entry of the language switch.

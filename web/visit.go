@@ -76,12 +76,36 @@ func (p *pages) enter(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if !ok || p.cfg.Catalog.Erased(actor.Subject, actor.IssuedAt) {
-		p.setSession(w, r, "", time.Time{})
+	if ok {
+		ok, err = p.current(r.Context(), actor)
+	}
+	if err != nil {
+		return err
+	}
+	if !ok {
+		p.setSession(w, "", time.Time{})
 		return nil
 	}
 	v.actor = actor
 	return nil
+}
+
+// current reports whether a session still speaks for its actor: the account was not erased since, nor the organization left. Whoever left one is
+// signed out and not merely taken out of it: an editor without an organization would be an editor of everything.
+func (p *pages) current(ctx context.Context, actor catalog.Actor) (bool, error) {
+	if p.cfg.Catalog.Erased(actor.Subject, actor.IssuedAt) {
+		return false, nil
+	}
+	if actor.Org == "" {
+		return true, nil
+	}
+	member := false
+	err := p.cfg.Catalog.View(ctx, func(view *catalog.View) error {
+		org, err := view.OrgOnRecord(actor)
+		member = org == actor.Org
+		return err
+	})
+	return member, err
 }
 
 // language picks the language: asked for in the address (and then remembered), remembered, or what the browser prefers.
@@ -112,7 +136,7 @@ func (p *pages) language(w http.ResponseWriter, r *http.Request) locales.Tag {
 func (p *pages) secure() bool { return p.public != nil && p.public.Scheme == "https" }
 
 // setSession gives the browser a session, or takes it away when value is "".
-func (p *pages) setSession(w http.ResponseWriter, _ *http.Request, value string, expires time.Time) {
+func (p *pages) setSession(w http.ResponseWriter, value string, expires time.Time) {
 	c := &http.Cookie{Name: sessionCookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: p.secure(), Expires: expires}
 	if value == "" {
 		c.MaxAge, c.Expires = -1, time.Time{}

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/locales"
@@ -28,7 +30,7 @@ type Config struct {
 	Catalog  *catalog.Catalog
 	Search   *search.Index
 	Sessions *identity.Sessions
-	Keys     *identity.Keyring
+	Keys     *identity.Keyring // not needed yet: Sessions verifies one-time links
 	Texts    *locales.Bundle
 
 	Demo      bool             // offer to sign in as a sample person, on a loopback address only
@@ -47,6 +49,7 @@ type pages struct {
 	views   *views
 	origins *http.CrossOriginProtection
 	sitemap sitemapCache
+	turns   *semaphore.Weighted // one for each search
 	router  http.Handler
 }
 
@@ -55,7 +58,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Catalog == nil || cfg.Search == nil || cfg.Sessions == nil || cfg.Texts == nil {
 		return nil, errors.New("web: Catalog, Search, Sessions and Texts are needed")
 	}
-	p := &pages{cfg: cfg, log: cfg.Logger, now: cfg.Now, origins: http.NewCrossOriginProtection()}
+	p := &pages{cfg: cfg, log: cfg.Logger, now: cfg.Now, origins: http.NewCrossOriginProtection(), turns: semaphore.NewWeighted(maxSearches)}
 	if p.log == nil {
 		p.log = slog.Default()
 	}

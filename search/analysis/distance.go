@@ -28,7 +28,7 @@ func Distance(a, b string, limit int) int {
 func osa(a, b []rune, rows []int32, limit int) int {
 	w := len(b) + 1
 	before, prev, cur := rows[:w], rows[w:2*w], rows[2*w:3*w]
-	far := int32(limit + 1)
+	far := int32(limit + 1) //nolint:gosec // a limit is 1 or 2
 	for j := range prev {
 		prev[j] = min(int32(j), far)
 		before[j] = far

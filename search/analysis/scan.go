@@ -359,7 +359,7 @@ func (s *scanner) joins(j byte, a, b atom) bool {
 	case '/', '&':
 		return a.letters+a.digits <= maxSlash && b.letters+b.digits <= maxSlash
 	case '\'':
-		return b.letters > 0 && !(b.letters == 1 && b.digits == 0 && (s.text[b.start] == 's' || s.text[b.start] == 'S'))
+		return b.letters > 0 && (b.letters != 1 || b.digits != 0 || s.text[b.start] != 's' && s.text[b.start] != 'S')
 	}
 	return true
 }

@@ -31,7 +31,7 @@ func Parse(q string) (Query, error) {
 			return Query{}, invalid(p.at[p.i], "a query has at most %d words", MaxClauses)
 		}
 	}
-	clauses := append(p.clauses, p.pending...)
+	clauses := slices.Concat(p.clauses, p.pending)
 	for i, c := range slices.Backward(clauses) {
 		if c.Kind == KindWord && !c.Not {
 			clauses[i].Prefix = true

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -98,7 +99,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		_, err := Parse(tt.q)
-		e, ok := err.(*fault.Error)
+		e, ok := errors.AsType[*fault.Error](err)
 		if !ok || e.Code != fault.InvalidQuery || e.Fix == "" {
 			t.Errorf("%s: got %v, want an invalid-query with a fix", tt.name, err)
 			continue

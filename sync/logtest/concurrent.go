@@ -14,15 +14,16 @@ import (
 )
 
 func testWait(t *testing.T, s *suite) {
+	t.Helper()
 	before := s.head()
 	var waiters sync.WaitGroup
-	for i := range 3 {
+	for i := range coursesync.Seq(3) {
 		waiters.Go(func() {
-			if err := s.log.Wait(s.ctx, before+coursesync.Seq(i)); err != nil {
+			if err := s.log.Wait(s.ctx, before+i); err != nil {
 				t.Errorf("Wait: %v", err)
 			}
-			if head := s.head(); head <= before+coursesync.Seq(i) {
-				t.Errorf("woken at %d, waited for what is past %d", head, before+coursesync.Seq(i))
+			if head := s.head(); head <= before+i {
+				t.Errorf("woken at %d, waited for what is past %d", head, before+i)
 			}
 		})
 	}
@@ -41,6 +42,7 @@ func testWait(t *testing.T, s *suite) {
 }
 
 func testContexts(t *testing.T, s *suite) {
+	t.Helper()
 	s.append(upsert(catalog, course, "a", `1`))
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
@@ -72,6 +74,7 @@ func testContexts(t *testing.T, s *suite) {
 // testWriters lets many count up one entity, each guarded by IfSeq, beside writes of their own. A count that was lost, and a Seq that
 // was given twice, both show.
 func testWriters(t *testing.T, s *suite) {
+	t.Helper()
 	const writers, rounds = 8, 10
 	s.append(upsert(catalog, course, "count", `0`))
 	var mu sync.Mutex

@@ -5,13 +5,14 @@ package logtest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -65,6 +66,7 @@ func Run(t *testing.T, open func(t *testing.T) coursesync.Log) {
 }
 
 func testEmpty(t *testing.T, s *suite) {
+	t.Helper()
 	if s.log.ID() == "" {
 		t.Error("the log has no id")
 	}
@@ -88,6 +90,7 @@ func testEmpty(t *testing.T, s *suite) {
 }
 
 func testAppend(t *testing.T, s *suite) {
+	t.Helper()
 	before := s.head()
 	c := upsert(catalog, course, "go", `{"title":"Go"}`)
 	c.Schema, c.Seq, c.Created, c.Since, c.At = 7, 1, 2, 3, time.Unix(4, 5) // all but Schema are the log's to assign
@@ -101,15 +104,16 @@ func testAppend(t *testing.T, s *suite) {
 	}
 	want := upsert(catalog, course, "go", `{"title":"Go"}`)
 	want.Schema, want.Seq, want.Created, want.Since, want.At = 7, seq, seq, seq, got.At
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("Get (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]coursesync.Change{want}, s.read(0)); diff != "" {
+	if diff := gocmp.Diff([]coursesync.Change{want}, s.read(0)); diff != "" {
 		t.Errorf("Read (-want +got):\n%s", diff)
 	}
 }
 
 func testOrder(t *testing.T, s *suite) {
+	t.Helper()
 	var seqs []coursesync.Seq
 	seqs = append(seqs, s.append(upsert(catalog, course, "b", `1`), upsert(acme, course, "a", `2`)))
 	seqs = append(seqs, s.append(upsert(catalog, enrollment, "a", `3`)))
@@ -118,7 +122,7 @@ func testOrder(t *testing.T, s *suite) {
 	}
 	all := s.read(0)
 	s.wantKeys(all, "b", "a", "a")
-	if !slices.IsSortedFunc(all, func(a, b coursesync.Change) int { return int(a.Seq) - int(b.Seq) }) || all[1].Seq != seqs[0] {
+	if !slices.IsSortedFunc(all, func(a, b coursesync.Change) int { return cmp.Compare(a.Seq, b.Seq) }) || all[1].Seq != seqs[0] {
 		t.Errorf("not in order: %v", all)
 	}
 	s.wantKeys(s.read(all[0].Seq), "a", "a")
@@ -127,6 +131,7 @@ func testOrder(t *testing.T, s *suite) {
 }
 
 func testCompaction(t *testing.T, s *suite) {
+	t.Helper()
 	first := s.append(upsert(catalog, course, "a", `1`))
 	s.append(upsert(catalog, course, "b", `2`))
 	third := s.append(upsert(catalog, course, "a", `3`))
@@ -143,6 +148,7 @@ func testCompaction(t *testing.T, s *suite) {
 }
 
 func testTombstones(t *testing.T, s *suite) {
+	t.Helper()
 	first := s.append(upsert(catalog, course, "a", `1`))
 	gone := remove(catalog, course, "a")
 	gone.Body = []byte(`left over`)
@@ -167,6 +173,7 @@ func testTombstones(t *testing.T, s *suite) {
 }
 
 func testConditions(t *testing.T, s *suite) {
+	t.Helper()
 	s.append(upsert(catalog, course, "old", `1`))
 	was := s.must(course, "old").Seq
 	live := s.append(upsert(catalog, course, "live", `1`), upsert(catalog, course, "dead", `1`)) - 1
@@ -190,7 +197,7 @@ func testConditions(t *testing.T, s *suite) {
 		{"never", live, false},
 		{"old", was, false},
 	} {
-		change := assert(course, c.key, c.ifSeq)
+		change := assert(c.key, c.ifSeq)
 		if c.holds {
 			s.append(change)
 			continue
@@ -210,18 +217,20 @@ func testConditions(t *testing.T, s *suite) {
 }
 
 func testAllOrNothing(t *testing.T, s *suite) {
+	t.Helper()
 	seq := s.append(upsert(catalog, course, "a", `1`))
 	s.refuse(fault.LostUpdate,
-		upsert(catalog, course, "a", `2`), remove(catalog, course, "a2"), upsert(catalog, course, "b", `2`), assert(course, "c", seq))
-	s.refuse(fault.LostUpdate, erase("x", catalog), assert(course, "a", seq+1))
+		upsert(catalog, course, "a", `2`), remove(catalog, course, "a2"), upsert(catalog, course, "b", `2`), assert("c", seq))
+	s.refuse(fault.LostUpdate, erase("x", catalog), assert("a", seq+1))
 	// Conditions look at the state before the batch, wherever they stand in it.
-	s.append(upsert(catalog, course, "b", `2`), assert(course, "a", seq), remove(catalog, course, "c"), assert(course, "d", coursesync.Absent))
+	s.append(upsert(catalog, course, "b", `2`), assert("a", seq), remove(catalog, course, "c"), assert("d", coursesync.Absent))
 	if got := s.must(course, "b"); string(got.Body) != `2` {
 		t.Errorf("%+v", got)
 	}
 }
 
-func testMalformed(_ *testing.T, s *suite) {
+func testMalformed(t *testing.T, s *suite) {
+	t.Helper()
 	edit := func(fn func(c *coursesync.Change)) coursesync.Change {
 		c := upsert(catalog, course, "a", `1`)
 		fn(&c)
@@ -247,11 +256,12 @@ func testMalformed(_ *testing.T, s *suite) {
 		s.refuse(fault.InvalidFields, upsert(catalog, course, "good", `1`), c)
 	}
 	s.refuse(fault.InvalidFields, upsert(catalog, course, "a", `1`), upsert(catalog, course, "a", `2`))
-	s.refuse(fault.InvalidFields, upsert(catalog, course, "a", `1`), assert(course, "a", coursesync.Absent))
+	s.refuse(fault.InvalidFields, upsert(catalog, course, "a", `1`), assert("a", coursesync.Absent))
 	s.append(upsert(catalog, course, "a", `1`), upsert(catalog, enrollment, "a", `2`))
 }
 
 func testLimits(t *testing.T, s *suite) {
+	t.Helper()
 	key := strings.Repeat("k", coursesync.MaxKey)
 	body := strings.Repeat(" ", coursesync.MaxBody)
 	s.append(upsert(catalog, course, key, body))
@@ -270,6 +280,7 @@ func testLimits(t *testing.T, s *suite) {
 }
 
 func testChannelForLife(t *testing.T, s *suite) {
+	t.Helper()
 	s.append(upsert(catalog, course, "a", `1`))
 	s.refuse(fault.InvalidFields, upsert(acme, course, "a", `2`))
 	s.refuse(fault.InvalidFields, remove(acme, course, "a"))
@@ -282,18 +293,20 @@ func testChannelForLife(t *testing.T, s *suite) {
 }
 
 func testAsserts(t *testing.T, s *suite) {
+	t.Helper()
 	seq := s.append(upsert(catalog, course, "a", `1`))
-	if got := s.append(assert(course, "a", seq), assert(course, "b", coursesync.Absent), assert(course, "c", 0)); got != seq {
+	if got := s.append(assert("a", seq), assert("b", coursesync.Absent), assert("c", 0)); got != seq {
 		t.Errorf("asserts gave %d, the head is %d", got, seq)
 	}
 	s.wantKeys(s.read(0), "a")
-	next := s.append(upsert(catalog, course, "d", `1`), assert(course, "a", seq))
+	next := s.append(upsert(catalog, course, "d", `1`), assert("a", seq))
 	if s.must(course, "d").Seq != next || s.head() != next {
 		t.Errorf("got %d, the head is %d", next, s.head())
 	}
 }
 
 func testAccess(t *testing.T, s *suite) {
+	t.Helper()
 	first := s.append(upsert(catalog, course, "a", `1`))
 	since := func(want coursesync.Seq) {
 		t.Helper()
@@ -319,6 +332,7 @@ func testAccess(t *testing.T, s *suite) {
 }
 
 func testErasure(t *testing.T, s *suite) {
+	t.Helper()
 	s.append(upsert(ada, enrollment, "ada/go", `1`), upsert(ada, enrollment, "ada/rust", `1`), upsert(ada, course, "note", `1`),
 		upsert(catalog, course, "go", `1`), upsert("learner:adam", enrollment, "adam/go", `1`))
 	s.append(remove(ada, enrollment, "ada/rust"))
@@ -354,7 +368,8 @@ func testErasure(t *testing.T, s *suite) {
 	s.wantKeys(s.read(0, staff), "hash", "nobody")
 }
 
-func testErasuresStay(_ *testing.T, s *suite) {
+func testErasuresStay(t *testing.T, s *suite) {
+	t.Helper()
 	s.append(erase("hash", ada))
 	s.refuse(fault.InvalidFields, remove(staff, erasure, "hash"))
 	s.refuse(fault.InvalidFields, upsert(staff, erasure, "hash", `1`))
@@ -363,6 +378,7 @@ func testErasuresStay(_ *testing.T, s *suite) {
 }
 
 func testChannels(t *testing.T, s *suite) {
+	t.Helper()
 	for i, channel := range []coursesync.Channel{catalog, acme, "org:acme2", catalog, ada, acme, "org:acme2"} {
 		s.append(upsert(channel, course, fmt.Sprint(i), `1`))
 	}
@@ -372,7 +388,7 @@ func testChannels(t *testing.T, s *suite) {
 	s.wantKeys(s.read(0, acme, catalog, acme), "0", "3", "5", "1")
 	s.wantKeys(s.read(s.must(course, "3").Seq, acme, catalog, ada), "4", "5", "1")
 	s.wantKeys(s.read(0, "org:"))
-	if diff := cmp.Diff(s.read(0), s.read(0, catalog, acme, "org:acme2", ada)); diff != "" {
+	if diff := gocmp.Diff(s.read(0), s.read(0, catalog, acme, "org:acme2", ada)); diff != "" {
 		t.Errorf("all channels (-none named +all named):\n%s", diff)
 	}
 }
@@ -387,7 +403,8 @@ func (s *suite) fill(n int, channels ...coursesync.Channel) []string {
 	return keys(batch)
 }
 
-func testChunks(_ *testing.T, s *suite) {
+func testChunks(t *testing.T, s *suite) {
+	t.Helper()
 	all := s.fill(2*coursesync.ReadChunk+10, catalog, acme, ada)
 	s.wantKeys(s.read(0), all...)
 	s.wantKeys(s.read(0, catalog, acme, ada), all...)
@@ -403,6 +420,7 @@ func testChunks(_ *testing.T, s *suite) {
 }
 
 func testReadWhileWritten(t *testing.T, s *suite) {
+	t.Helper()
 	all := s.fill(coursesync.ReadChunk+10, catalog)
 	reader := s.log.Read(s.ctx, 0)
 	head := s.head()
@@ -431,6 +449,7 @@ func testReadWhileWritten(t *testing.T, s *suite) {
 }
 
 func testCopies(t *testing.T, s *suite) {
+	t.Helper()
 	c := upsert(catalog, course, "a", `{"a":1}`)
 	s.append(c)
 	copy(c.Body, "XXXXXXX")

@@ -115,8 +115,8 @@ func remove(channel coursesync.Channel, kind coursesync.Kind, key string) course
 	return coursesync.Change{Channel: channel, Kind: kind, Key: key, Op: coursesync.OpDelete, Schema: 1}
 }
 
-func assert(kind coursesync.Kind, key string, seq coursesync.Seq) coursesync.Change {
-	return coursesync.Change{Kind: kind, Key: key, Op: coursesync.OpAssert, IfSeq: seq}
+func assert(key string, seq coursesync.Seq) coursesync.Change {
+	return coursesync.Change{Kind: course, Key: key, Op: coursesync.OpAssert, IfSeq: seq}
 }
 
 func erase(key string, channel coursesync.Channel) coursesync.Change {

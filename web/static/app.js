@@ -84,16 +84,8 @@ function address(f) {
   for (const [name, value] of new FormData(f)) {
     if (typeof value === "string" && value.trim() !== "" && !name.startsWith("in_") && !q.getAll(name).includes(value)) q.append(name, value);
   }
-  const menu = /** @type {HTMLSelectElement|null} */ (document.getElementById("sort"));
-  if (menu && !new URLSearchParams(location.search).has("sort") && menu.value === menu.dataset.given) q.delete("sort");
   const text = q.toString();
   return "/" + (text ? "?" + text : "");
-}
-
-/** Remembers the order that the page chose itself, which needs no parameter. */
-function noteSort() {
-  const menu = /** @type {HTMLSelectElement|null} */ (document.getElementById("sort"));
-  if (menu) menu.dataset.given = menu.value;
 }
 
 /** Shows a search. @param {string} url @param {"push"|"replace"|"none"} history_ @param {boolean} [refill] also the box */
@@ -122,9 +114,8 @@ async function show(url, history_, refill = false) {
     const end = document.querySelector(".sheet-end"), freshEnd = found.doc.querySelector(".sheet-end");
     if (end && freshEnd) for (const part of [".show", "a"]) {
       const a = end.querySelector(part), b = freshEnd.querySelector(part);
-      if (a && b) { a.textContent = b.textContent; if (b.hasAttribute("href")) a.setAttribute("href", b.getAttribute("href") || "/"); }
+      if (a && b) { a.textContent = b.textContent; a.toggleAttribute("hidden", b.hasAttribute("hidden")); if (b.hasAttribute("href")) a.setAttribute("href", b.getAttribute("href") || "/"); }
     }
-    noteSort();
     announce(document.getElementById("count")?.textContent || "");
   } catch (e) {
     if (/** @type {Error} */ (e).name !== "AbortError") location.href = url;
@@ -170,7 +161,6 @@ document.addEventListener("change", (e) => {
   const el = /** @type {HTMLInputElement} */ (e.target);
   const f = form();
   if (!f || el.form !== f || el.id === "q" || el.name.startsWith("in_")) return;
-  if (el.id === "sort") el.dataset.given = "";
   for (const like of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(`input[type="checkbox"][name="${CSS.escape(el.name)}"]`))) {
     if (like.value === el.value) like.checked = el.checked; // a value found within a facet may stand there twice
   }
@@ -214,6 +204,12 @@ document.addEventListener("submit", async (e) => {
   main?.setAttribute("aria-busy", "true");
   try {
     const done = await page(f.action, { method: "POST", body });
+    if (!done.ok) { // the page says why, and where to go
+      takeOver(done.doc, ["main"]);
+      scrollTo(0, 0);
+      announce(document.querySelector("h1")?.textContent || "");
+      return;
+    }
     const url = new URL(done.url);
     const said = done.doc.querySelector("#status p");
     url.searchParams.delete("done");
@@ -451,12 +447,14 @@ function take(input, i) {
 // ---------------------------------------------------------------- start
 
 setUpBox();
-noteSort();
 const nav = /** @type {PerformanceNavigationTiming|undefined} */ (performance.getEntriesByType("navigation")[0]);
 if (form() && nav?.type === "back_forward") restore();
 {
   const contents = /** @type {HTMLDetailsElement|null} */ (document.querySelector(".contents")); // unfolded where there is room
   if (contents && matchMedia("(min-width: 60rem)").matches) contents.open = true;
+  for (const wide of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".lesson-body :is(pre, table)"))) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0; // so that the keyboard can move it
+  }
   const url = new URL(location.href);
   if (url.searchParams.has("done")) { // told once
     url.searchParams.delete("done");
