@@ -56,3 +56,28 @@ func TestZZ(t *testing.T) {
 		fmt.Printf("%-12s cpu %.2f ms best %.2f ms\n", b.name, float64((cpu()-c).Microseconds())/1000/float64(n), float64(best.Microseconds())/1000)
 	}
 }
+
+func TestZB(t *testing.T) {
+	if os.Getenv("ZZ") == "" {
+		t.Skip()
+	}
+	for _, l := range benchLanguages {
+		c := newCatalog(t)
+		if err := searchtest.Fill(t.Context(), c, l.options); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		x := openIndex(t, c, dir)
+		s, k := time.Now(), cpu()
+		catchUp(t, c, x)
+		fmt.Printf("%s cpu %.1f s wall %.1f s\n", l.name, (cpu() - k).Seconds(), time.Since(s).Seconds())
+		var r syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+		fmt.Println("cpu maxrss MB", r.Maxrss/1024)
+		x.Close()
+		s, k = time.Now(), cpu()
+		x = openIndex(t, c, dir)
+		fmt.Printf("open %s cpu %.1f s wall %.1f s\n", l.name, (cpu() - k).Seconds(), time.Since(s).Seconds())
+		x.Close()
+	}
+}

@@ -70,8 +70,12 @@ type axeView struct {
 
 // axeViews has every pair of language, width and scheme, but not every triple. A view and the one three places on differ in most.
 var axeViews = []axeView{
-	{"en", 390, "light"}, {"zh-Hans", 390, "light"}, {"fr", 390, "dark"},
-	{"zh-Hans", 1280, "dark"}, {"en", 1280, "dark"}, {"fr", 1280, "light"},
+	{"en", 390, "light"},
+	{"zh-Hans", 390, "light"},
+	{"fr", 390, "dark"},
+	{"zh-Hans", 1280, "dark"},
+	{"en", 1280, "dark"},
+	{"fr", 1280, "light"},
 }
 
 func (v axeView) String() string { return fmt.Sprintf("%s at %d px, %s", v.lang, v.width, v.scheme) }
@@ -176,8 +180,11 @@ func axeCheck(browser context.Context, site, session, script string, p axePage, 
 		return got, fmt.Errorf("status %d, want %d", res.Status, p.status)
 	}
 	lang, err := chromedp.Run(browser, chromedp.Evaluate[string]("document.documentElement.lang"))
-	if err != nil || lang != view.lang {
-		return got, fmt.Errorf("the page's language is %q (%v)", lang, err)
+	if err != nil {
+		return got, err
+	}
+	if lang != view.lang {
+		return got, fmt.Errorf("the page's language is %q", lang)
 	}
 	// DevTools may evaluate what the page's Content-Security-Policy forbids to it.
 	if _, err := chromedp.Run(browser, chromedp.Evaluate[string](script+"\n;"+p.prepare+"\n;''")); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/locales"
 )
 
 const (
@@ -88,4 +89,41 @@ func (p *pages) robots(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	_, err := fmt.Fprintf(w, "User-agent: *\nDisallow: /v2/\nDisallow: /me\nDisallow: /sign-in\nDisallow: /*?*cursor=\n\nSitemap: %s/sitemap.xml\n", p.base(r))
 	return ignoreGone(err)
+}
+
+// courseLD describes a course to search engines (schema.org).
+func (p *pages) courseLD(r *http.Request, doc catalog.Document) map[string]any {
+	ld := map[string]any{
+		"@context": "https://schema.org", "@type": "Course", "name": doc.Title, "inLanguage": doc.Locale, "url": p.base(r) + courseURL(doc.ID),
+		"image": p.base(r) + coverURL(doc.ID, uint64(doc.Version)),
+	}
+	about := doc.Summary
+	if about == "" {
+		about = firstWords(doc.Description)
+	}
+	ld["description"] = about
+	if doc.Provider != nil {
+		ld["provider"] = map[string]any{"@type": "Organization", "name": *doc.Provider}
+	}
+	if doc.Level != nil {
+		ld["educationalLevel"] = p.cfg.Texts.Printer(locales.English).Text("level."+string(*doc.Level), nil)
+	}
+	if doc.Rating != nil && doc.RatingCount > 0 {
+		ld["aggregateRating"] = map[string]any{"@type": "AggregateRating", "ratingValue": *doc.Rating, "ratingCount": doc.RatingCount, "bestRating": 5, "worstRating": 1}
+	}
+	if doc.Price != nil && (doc.Currency != nil || *doc.Price == 0) {
+		currency := value(doc.Currency)
+		if currency == "" {
+			currency = "EUR"
+		}
+		ld["offers"] = map[string]any{"@type": "Offer", "category": paidOrFree(*doc.Price), "price": *doc.Price, "priceCurrency": currency}
+	}
+	return ld
+}
+
+func paidOrFree(price float64) string {
+	if price == 0 {
+		return "Free"
+	}
+	return "Paid"
 }

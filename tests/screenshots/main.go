@@ -73,16 +73,16 @@ func main() {
 	out := flag.String("out", "screenshots", "folder for the pictures")
 	only := flag.String("only", "", "name of the one page to picture")
 	flag.Parse()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := run(ctx, *server, *out, *only); err != nil {
-		slog.Error("no pictures", "err", err)
+	if err := run(*server, *out, *only); err != nil {
+		slog.Error("no pictures", slog.Any("error", err))
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, server, out, only string) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
+func run(server, out, only string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := os.MkdirAll(out, 0o750); err != nil {
 		return err
 	}
 	session, err := signIn(ctx, server)
@@ -122,7 +122,7 @@ func pictures(ctx context.Context, server, out string, v view, lang, session str
 				return err
 			}
 			name := fmt.Sprintf("%s-%s-%d-%s.png", v.name, lang, screen.width, scheme)
-			if err := os.WriteFile(filepath.Join(out, name), picture, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(out, name), picture, 0o600); err != nil {
 				return err
 			}
 		}
