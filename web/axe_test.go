@@ -166,20 +166,22 @@ func (r axeResult) report(t *testing.T, page axePage, view axeView) {
 	}
 }
 
-// axeCheck opens a page and runs axe in it.
+// axeCheck opens a page and runs axe in it, in a tab of its own: one whose width changes may keep styles of the other.
 func axeCheck(browser context.Context, site, session, script string, p axePage, view axeView) (axeResult, error) {
 	var got axeResult
-	if err := chromedp.Do(browser, view.screen(), axeSetUp(site, session, p, view)); err != nil {
+	tab, closeTab := chromedp.NewContext(browser)
+	defer closeTab()
+	if err := chromedp.Do(tab, view.screen(), axeSetUp(site, session, p, view)); err != nil {
 		return got, err
 	}
-	res, err := chromedp.RunResponse(browser, chromedp.Navigate(site+p.path))
+	res, err := chromedp.RunResponse(tab, chromedp.Navigate(site+p.path))
 	if err != nil {
 		return got, err
 	}
 	if res.Status != p.status {
 		return got, fmt.Errorf("status %d, want %d", res.Status, p.status)
 	}
-	lang, err := chromedp.Run(browser, chromedp.Evaluate[string]("document.documentElement.lang"))
+	lang, err := chromedp.Run(tab, chromedp.Evaluate[string]("document.documentElement.lang"))
 	if err != nil {
 		return got, err
 	}
@@ -187,10 +189,10 @@ func axeCheck(browser context.Context, site, session, script string, p axePage, 
 		return got, fmt.Errorf("the page's language is %q", lang)
 	}
 	// DevTools may evaluate what the page's Content-Security-Policy forbids to it.
-	if _, err := chromedp.Run(browser, chromedp.Evaluate[string](script+"\n;"+p.prepare+"\n;''")); err != nil {
+	if _, err := chromedp.Run(tab, chromedp.Evaluate[string](script+"\n;"+p.prepare+"\n;''")); err != nil {
 		return got, err
 	}
-	text, err := chromedp.Run(browser, chromedp.Evaluate[string](axeRun, chromedp.EvalAwaitPromise))
+	text, err := chromedp.Run(tab, chromedp.Evaluate[string](axeRun, chromedp.EvalAwaitPromise))
 	if err != nil {
 		return got, err
 	}
@@ -261,6 +263,9 @@ func axeBrowser(t *testing.T) context.Context {
 	t.Cleanup(closeTab)
 	ctx, cancel := context.WithTimeout(ctx, axePatience)
 	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // starts it
+		t.Fatal(err)
+	}
 	return ctx
 }
 

@@ -93,8 +93,11 @@ func run(server, out, only string) error {
 		chromedp.Flag("disable-component-update", true))
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
 	defer stop()
-	ctx, closeTab := chromedp.NewContext(ctx)
-	defer closeTab()
+	ctx, closeBrowser := chromedp.NewContext(ctx)
+	defer closeBrowser()
+	if err := chromedp.Do(ctx); err != nil { // starts it
+		return err
+	}
 	for _, v := range views {
 		if only != "" && v.name != only {
 			continue
@@ -108,20 +111,22 @@ func run(server, out, only string) error {
 	return nil
 }
 
-// pictures takes one page in one language, on every screen in every scheme.
+// pictures takes one page in one language, on every screen in every scheme. Each has a tab of its own: one whose screen changes may keep styles.
 func pictures(ctx context.Context, server, out string, v view, lang, session string) error {
 	for _, screen := range screens {
 		for _, scheme := range schemes {
-			err := chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, screen.height, screen.kind), setUp(server, session, scheme, v.signedIn),
-				chromedp.Navigate(server+withLocale(v.path, lang)), settled)
-			if err != nil {
-				return err
-			}
-			picture, err := chromedp.Run(ctx, capture(screen.width))
-			if err != nil {
-				return err
-			}
 			name := fmt.Sprintf("%s-%s-%d-%s.png", v.name, lang, screen.width, scheme)
+			tab, closeTab := chromedp.NewContext(ctx)
+			err := chromedp.Do(tab, chromedp.EmulateViewport(screen.width, screen.height, screen.kind), setUp(server, session, scheme, v.signedIn),
+				chromedp.Navigate(server+withLocale(v.path, lang)), settled)
+			var picture []byte
+			if err == nil {
+				picture, err = chromedp.Run(tab, capture(screen.width))
+			}
+			closeTab()
+			if err != nil {
+				return err
+			}
 			if err := os.WriteFile(filepath.Join(out, name), picture, 0o600); err != nil {
 				return err
 			}
