@@ -442,6 +442,9 @@ func (p program) token(_ context.Context, args []string) error {
 		grant.TTL = identity.LinkTTL
 	}
 	token, err := keys.Sign(grant)
+	if fault.Is(err, fault.InvalidFields) {
+		return f.wrong("%s", explain(err))
+	}
 	if err != nil {
 		return err
 	}
