@@ -225,7 +225,7 @@ func (a *applying) add(batch *bleve.Batch, id catalog.CourseID, c *catalog.Cours
 		batch.Delete(string(id))
 		return nil
 	}
-	return batch.IndexAdvanced(newDocument(id, a.edit.passages(a.x.dicts, c)))
+	return batch.IndexAdvanced(newDocument(id, a.edit.passages(a.x.dicts, c), a.x.dicts.words))
 }
 
 func (a *applying) flush(ctx context.Context, batch *bleve.Batch) error {

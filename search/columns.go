@@ -65,10 +65,8 @@ func localeIndex(l catalog.Locale) int {
 	return 0
 }
 
-// langs is how many languages texts are analysed in.
-const langs = 4
-
-var langIndex = map[analysis.Lang]int{analysis.English: 0, analysis.French: 1, analysis.Chinese: 2, analysis.Other: 3}
+// langs is how many languages texts are analysed in; their places are those of the fields.
+const langs = fieldCount
 
 // page is a part of the columns. It never changes once it is published; what is derived from it is made at most once.
 type page struct {
@@ -290,11 +288,12 @@ type dicts struct {
 	orgs, languages, providers, tags, categories, instructors *dict
 	courses                                                   *dict // course → row + 1
 	providerSlugs                                             slugs
+	words                                                     *vocabulary
 }
 
 func newDicts() *dicts {
 	return &dicts{
 		orgs: newDict(), languages: newDict(), providers: newDict(), tags: newDict(), categories: newDict(),
-		instructors: newDict(), courses: newDict(),
+		instructors: newDict(), courses: newDict(), words: newVocabulary(),
 	}
 }

@@ -12,39 +12,39 @@ import (
 )
 
 // mappingVersion is the version of what documents hold. Raise it with any change below; analysis has a version of its own.
-const mappingVersion = 1
+const mappingVersion = 2
 
-// The fields of a document in the index. Exact forms of all texts are in one field, Han characters too; stems are in another for each
-// language that has them. (Chinese texts quote English, so that their Latin words are English stems.) Titles are there once more, since a
-// word found in a title counts more. Nothing is stored, and no positions: highlights and phrases read the catalog.
+// A document has a field for each language, which holds the exact forms of the words of all texts in it. Stems are not indexed: a vocabulary
+// knows which forms have the same one, and a search looks all of them up. That halves the index and the time to build it.
+// Nothing is stored, and no positions: highlights and phrases read the catalog.
 const (
-	fieldExact = iota
-	fieldEnglish
+	fieldEnglish = iota
 	fieldFrench
-	fieldTitleExact
-	fieldTitleEnglish
-	fieldTitleFrench
+	fieldChinese
+	fieldOther
 	fieldCount
-
-	// titleOffset leads from a field to that of the titles.
-	titleOffset = fieldTitleExact
 )
 
-var fieldNames = [fieldCount]string{"x", "en", "fr", "tx", "ten", "tfr"}
+var fieldNames = [fieldCount]string{"en", "fr", "zh", "xx"}
 
-// fieldLang is the language whose texts' length a field's weights are relative to, as in langIndex.
-var fieldLang = [titleOffset]int{3, 0, 1}
-
-// stemField is where the stems of a language are; false when it has none.
-func stemField(l analysis.Lang) (int, bool) {
+// fieldOf returns the field of a language; it is also the language's place in row.lengths.
+func fieldOf(l analysis.Lang) int {
 	switch l {
-	case analysis.English, analysis.Chinese:
-		return fieldEnglish, true
+	case analysis.English:
+		return fieldEnglish
 	case analysis.French:
-		return fieldFrench, true
+		return fieldFrench
+	case analysis.Chinese:
+		return fieldChinese
 	}
-	return 0, false
+	return fieldOther
 }
+
+// A term's frequency also says whether a title has it: maxFrequency bounds what is counted, inTitle is added on top.
+const (
+	inTitle      = 1 << 10
+	maxFrequency = inTitle - 1
+)
 
 // passage is a text of a course, in a language.
 type passage struct {
@@ -101,8 +101,8 @@ func (c *columns) passages(d *dicts, course *catalog.Course) []passage {
 }
 
 // newDocument makes the document of a course. Its words are analysed later, by bleve's workers.
-func newDocument(id catalog.CourseID, texts []passage) *document.Document {
-	t := &terms{texts: texts}
+func newDocument(id catalog.CourseID, texts []passage, v *vocabulary) *document.Document {
+	t := &terms{texts: texts, vocabulary: v}
 	doc := document.NewDocument(string(id))
 	for i := range fieldCount {
 		doc.AddField(&termsField{terms: t, field: i})
@@ -112,10 +112,11 @@ func newDocument(id catalog.CourseID, texts []passage) *document.Document {
 
 // terms are the words of a document by field. One worker analyses all fields of a document.
 type terms struct {
-	texts []passage
-	done  bool
-	count [fieldCount]int
-	freqs [fieldCount]index.TokenFrequencies
+	texts      []passage
+	vocabulary *vocabulary
+	done       bool
+	count      [fieldCount]int
+	freqs      [fieldCount]index.TokenFrequencies
 }
 
 // analyze fills the fields from the texts, once.
@@ -129,35 +130,29 @@ func (t *terms) analyze() {
 	}
 	for _, p := range t.texts {
 		for _, tok := range analysis.Exact(p.text) {
-			t.add(fieldExact, tok.Text, p.title)
-		}
-		field, ok := stemField(p.lang)
-		if !ok {
-			continue
-		}
-		for _, tok := range analysis.Analyze(p.lang, p.text) {
-			if tok.Kind != analysis.KindHan {
-				t.add(field, tok.Text, p.title)
-			}
+			t.add(fieldOf(p.lang), &tok, p.title)
 		}
 	}
 	t.texts = nil
 }
 
-func (t *terms) add(field int, term string, title bool) {
-	t.addTo(field, term)
-	if title {
-		t.addTo(field+titleOffset, term)
-	}
-}
-
-func (t *terms) addTo(field int, term string) {
-	tf := t.freqs[field][term]
+func (t *terms) add(field int, tok *analysis.Token, title bool) {
+	tf := t.freqs[field][tok.Text]
 	if tf == nil {
-		tf = &index.TokenFreq{Term: []byte(term)}
-		t.freqs[field][term] = tf
+		if tok.Kind == analysis.KindWord {
+			t.vocabulary.learn(field, tok.Text)
+		}
+		tf = &index.TokenFreq{Term: []byte(tok.Text)}
+		t.freqs[field][tok.Text] = tf
 	}
-	tf.SetFrequency(tf.Frequency() + 1)
+	n := tf.Frequency()
+	if n&maxFrequency < maxFrequency {
+		n++
+	}
+	if title {
+		n |= inTitle
+	}
+	tf.SetFrequency(n)
 	t.count[field]++
 }
 

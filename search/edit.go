@@ -140,13 +140,12 @@ func orNaN(f *float64) float64 {
 func textLengths(c *catalog.Course) (n [langs]int32) {
 	add := func(l catalog.Locale, t catalog.Text) {
 		runes := utf8.RuneCountInString(t.Title) + utf8.RuneCountInString(t.Summary) + utf8.RuneCountInString(t.Description)
-		n[langIndex[analysis.LangOf(string(l))]] += int32(runes) //nolint:gosec // a body is far smaller
+		n[fieldOf(analysis.LangOf(string(l)))] += int32(runes) //nolint:gosec // a body is far smaller
 	}
 	add(c.Language, c.Text)
 	for _, l := range slices.Sorted(maps.Keys(c.Translations)) {
 		add(l, c.Translations[l])
 	}
-	n[langIndex[analysis.Other]] = n[0] + n[1] + n[2] + n[3] // its field holds the exact forms of all texts
 	return n
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"unicode/utf8"
 
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -15,6 +16,10 @@ import (
 const (
 	// maxAll is up to how many words must all match; of more, any does.
 	maxAll = 4
+	// maxWords of a query are looked up; the rest of a longer one is left out.
+	maxWords = 64
+	// maxTerms of a word are looked up: of a run of Han characters that long, the first tell enough.
+	maxTerms = 64
 	// maxPrefixTerms bounds the terms that a prefix stands for, counted in each segment. A catalog has fewer that begin alike.
 	maxPrefixTerms = 200_000
 	// checkEvery is how many lists of documents are read between two looks at the deadline.
@@ -57,6 +62,7 @@ type matcher struct {
 	ctx   context.Context
 	index index.IndexReader
 	cols  *columns
+	words *vocabulary
 	total int // visible rows
 	reads int // lists that were read
 	out   *matches
@@ -78,6 +84,9 @@ func wordsOf(q query.Query) []word {
 		}
 		parts := analysis.Words(c.Text)
 		for j, w := range parts {
+			if len(all) == maxWords {
+				break
+			}
 			all = append(all, word{Word: w, place: i, prefix: c.Prefix && j == len(parts)-1})
 			if !w.Stop {
 				telling = append(telling, all[len(all)-1])
@@ -147,7 +156,8 @@ func (m *matcher) relax(missing []word) error {
 			continue
 		}
 		terms := w.Forms[0].Alternatives[0]
-		if err := m.alternative(fieldExact, terms, tierPartial, (len(terms)+1)/2); err != nil {
+		terms = terms[:min(len(terms), maxTerms)]
+		if err := m.alternative(anywhere(terms, tierPartial), (len(terms)+1)/2); err != nil {
 			return err
 		}
 		m.out.marks.addTerms(analysis.Other, terms)
@@ -204,27 +214,56 @@ func (m *matcher) settle(text string) {
 	m.current = m.current[:0]
 }
 
-// forms looks up the forms that a word has in each language.
-func (m *matcher) forms(w *analysis.Word, exact, stem int) error {
-	type lookup struct {
-		field int
-		terms []string
-	}
-	var done []lookup
-	for _, f := range w.Forms {
-		field, tier := fieldExact, exact
-		if w.Kind != analysis.KindHan {
-			if s, ok := stemField(f.Lang); ok {
-				field, tier = s, stem
-			}
+// list names documents that are looked up: those with a term in a field.
+type list struct {
+	field int
+	term  string
+	tier  int
+}
+
+// anywhere returns, for each term, the lists of all fields.
+func anywhere(terms []string, tier int) [][]list {
+	lists := make([][]list, 0, len(terms))
+	for _, t := range terms[:min(len(terms), maxTerms)] {
+		one := make([]list, 0, fieldCount)
+		for field := range fieldCount {
+			one = append(one, list{field, t, tier})
 		}
+		lists = append(lists, one)
+	}
+	return lists
+}
+
+// stemmed returns, for each stem, the lists of its forms in a field.
+func (m *matcher) stemmed(stems []string, field, tier int) [][]list {
+	lists := make([][]list, 0, len(stems))
+	for _, stem := range stems[:min(len(stems), maxTerms)] {
+		one := []list{{field, stem, tier}}
+		for _, form := range m.words.withStem(field, stem) {
+			one = append(one, list{field, form, tier})
+		}
+		lists = append(lists, one)
+	}
+	return lists
+}
+
+// forms looks up the forms that a word has: exact ones anywhere, those with the same stem in the texts of each language.
+func (m *matcher) forms(w *analysis.Word, exact, stem int) error {
+	for _, f := range w.Forms {
+		field := fieldOf(f.Lang)
 		for _, terms := range f.Alternatives {
-			same := func(l lookup) bool { return l.field == field && slices.Equal(l.terms, terms) }
-			if len(terms) == 0 || slices.ContainsFunc(done, same) {
+			var lists [][]list
+			switch {
+			case len(terms) == 0:
 				continue
+			case field == fieldOther:
+				lists = anywhere(terms, exact)
+			case w.Kind == analysis.KindHan:
+				continue // the same in all languages
+			default:
+				lists = m.stemmed(terms, field, stem)
 			}
-			done = append(done, lookup{field, terms})
-			if err := m.alternative(field, terms, tier, len(terms)); err != nil {
+			if err := m.alternative(lists, len(lists)); err != nil {
 				return err
 			}
 		}
@@ -232,30 +271,32 @@ func (m *matcher) forms(w *analysis.Word, exact, stem int) error {
 	return nil
 }
 
-// alternative looks up the rows that have at least so many of the terms of a field, and keeps for each row the best that the current
-// word has found so far.
-func (m *matcher) alternative(field int, terms []string, tier, need int) error {
-	n := uint8(min(need, len(terms))) //nolint:gosec // a word has few terms
+// alternative looks up the rows that have at least so many of some terms, each of them in one of its lists, and keeps for each row the best that
+// the current word has found so far.
+func (m *matcher) alternative(terms [][]list, need int) error {
 	found := m.found[:0]
 	defer func() { m.found = found[:0] }()
-	norms := m.cols.norm(fieldLang[field])
-	for _, term := range terms {
-		err := m.postings(field, term, true, func(i int32, tf float32) {
-			if m.count[i] == 0 {
-				found = append(found, i)
-			}
-			m.count[i]++
-			m.sum[i] += saturate(tf, norms[i])
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if len(found) > 0 {
-		for _, term := range terms {
-			err := m.postings(field+titleOffset, term, false, func(i int32, _ float32) {
-				if m.count[i] >= n {
-					m.sum[i] += titleWeight
+	for n, lists := range terms {
+		current := uint8(n + 1) //nolint:gosec // at most maxTerms
+		for _, l := range lists {
+			norms, weight, how := m.cols.norm(l.field), tierWeights[l.tier], uint8(l.tier) //nolint:gosec // a few
+			err := m.postings(l.field, l.term, true, func(i int32, tf uint32) {
+				s := weight * saturate(float32(tf&maxFrequency), norms[i])
+				if tf&inTitle != 0 {
+					s += weight * titleWeight
+				}
+				t := &m.tally[i]
+				switch {
+				case t.last == 0:
+					found = append(found, i)
+					*t = tally{last: current, count: 1, how: how, part: s, sum: s}
+				case t.last != current:
+					t.last, t.part = current, s
+					t.count++
+					t.sum += s
+				case s > t.part:
+					t.sum += s - t.part
+					t.part, t.how = s, how
 				}
 			})
 			if err != nil {
@@ -264,10 +305,10 @@ func (m *matcher) alternative(field int, terms []string, tier, need int) error {
 		}
 	}
 	for _, i := range found {
-		if m.count[i] >= n {
-			m.offer(i, tierWeights[tier]*m.sum[i]/float32(len(terms)), tier)
+		if t := &m.tally[i]; int(t.count) >= need {
+			m.offer(i, t.sum/float32(len(terms)), int(t.how))
 		}
-		m.count[i], m.sum[i] = 0, 0
+		m.tally[i] = tally{}
 	}
 	return nil
 }
@@ -282,15 +323,17 @@ func (m *matcher) offer(i int32, weight float32, tier int) {
 	}
 }
 
-// prefixed looks up all words that begin so.
+// prefixed looks up all words that begin so. Of a single letter it is not told whether they stand in titles: too many words begin with it.
 func (m *matcher) prefixed(prefix string) error {
-	in := func(field int, weight float32) error {
-		return m.beginning(field, prefix, func(i int32, _ float32) { m.offer(i, tierWeights[tierPrefix]*weight, tierPrefix) })
-	}
-	if err := in(fieldExact, 1); err != nil {
-		return err
-	}
-	return in(fieldTitleExact, 1+titleWeight)
+	_, first := utf8.DecodeRuneInString(prefix)
+	const weight = 1 + titleWeight
+	return m.beginning(prefix, len(prefix) > first, func(i int32, tf uint32) {
+		w := tierWeights[tierPrefix]
+		if tf&inTitle != 0 {
+			w *= weight
+		}
+		m.offer(i, w, tierPrefix)
+	})
 }
 
 // exclude returns the rows that a word or phrase with a minus before it takes away.

@@ -24,10 +24,10 @@ func (m *matcher) phrase(p *plan, text string) error {
 		return err
 	}
 	for _, i := range rows {
-		m.count[i] = 1
+		m.tally[i].count = 1
 	}
 	m.current = slices.DeleteFunc(m.current, func(i int32) bool {
-		if m.count[i] == 0 {
+		if m.tally[i].count == 0 {
 			m.best[i] = 0
 			return true
 		}
@@ -35,14 +35,14 @@ func (m *matcher) phrase(p *plan, text string) error {
 	})
 	m.settle(text)
 	m.out.rows = slices.DeleteFunc(m.out.rows, func(i int32) bool {
-		if m.count[i] == 0 {
+		if m.tally[i].count == 0 {
 			m.clearRow(i)
 			return true
 		}
 		return false
 	})
 	for _, i := range rows {
-		m.count[i] = 0
+		m.tally[i].count = 0
 	}
 	m.out.words++
 	for _, w := range analysis.Words(text) {
@@ -65,7 +65,7 @@ func (m *matcher) holding(p *plan, text string, worth func(i int32) bool) ([]int
 	if len(terms) == 0 {
 		return nil, nil
 	}
-	if err := m.alternative(fieldExact, terms, tierExact, len(terms)); err != nil {
+	if err := m.alternative(anywhere(terms, tierExact), len(terms)); err != nil {
 		return nil, err
 	}
 	var rows []int32

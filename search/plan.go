@@ -20,7 +20,7 @@ type plan struct {
 	query  query.Query
 	now    int64 // microseconds
 	locale catalog.Locale
-	lang   int // of the locale, as in langIndex
+	lang   int // of the locale: its field
 
 	allowed    []uint8 // by organization: a bit for each state that the caller sees and asks for
 	conditions []func(*row) bool
@@ -48,7 +48,7 @@ func (x *Index) newPlan(gen *generation, req *Request, q query.Query) (*plan, er
 	if p.limit == 0 {
 		p.limit = DefaultLimit
 	}
-	p.lang = langIndex[analysis.LangOf(string(p.locale))]
+	p.lang = fieldOf(analysis.LangOf(string(p.locale)))
 	p.facets = facetsOf(req)
 	p.see()
 	p.filter()

@@ -88,7 +88,7 @@ func (l *lookup) dict(s, field int) (segment.TermDictionary, error) {
 var errSegment = errors.New("search: a segment of another kind")
 
 // postings calls fn for every visible row that has a term in a field; tf is 0 unless freq is asked for, which costs several times as much.
-func (m *matcher) postings(field int, term string, freq bool, fn func(i int32, tf float32)) error {
+func (m *matcher) postings(field int, term string, freq bool, fn func(i int32, tf uint32)) error {
 	for s := range m.views {
 		if err := m.postingsIn(s, field, []byte(term), freq, fn); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (m *matcher) postings(field int, term string, freq bool, fn func(i int32, t
 }
 
 // postingsIn is postings in one segment.
-func (m *matcher) postingsIn(s, field int, term []byte, freq bool, fn func(i int32, tf float32)) error {
+func (m *matcher) postingsIn(s, field int, term []byte, freq bool, fn func(i int32, tf uint32)) error {
 	if m.reads++; m.reads%checkEvery == 0 && m.ctx.Err() != nil {
 		return m.ctx.Err()
 	}
@@ -120,13 +120,13 @@ func (m *matcher) postingsIn(s, field int, term []byte, freq bool, fn func(i int
 			return err
 		}
 		if i := rows[p.Number()]; m.seen(i) {
-			fn(i, float32(p.Frequency()))
+			fn(i, uint32(p.Frequency())) //nolint:gosec // at most 2 inTitle
 		}
 	}
 }
 
 // documents calls fn for the documents of the current list, which are a bitmap, or just one.
-func (m *matcher) documents(rows []int32, fn func(i int32, tf float32)) error {
+func (m *matcher) documents(rows []int32, fn func(i int32, tf uint32)) error {
 	list, ok := m.iter.(segment.OptimizablePostingsIterator)
 	if !ok {
 		return errSegment
@@ -159,33 +159,28 @@ func (m *matcher) seen(i int32) bool {
 	return uint32(i) < uint32(len(m.visible)) && m.visible[i] //nolint:gosec // −1 becomes too large
 }
 
-// beginning calls fn for every visible row that has, in a field, a term that begins so.
-func (m *matcher) beginning(field int, prefix string, fn func(i int32, tf float32)) error {
+// beginning calls fn for every visible row that has a term, in any field, that begins so.
+func (m *matcher) beginning(prefix string, freq bool, fn func(i int32, tf uint32)) error {
 	end := after(prefix)
 	terms := 0
 	for s := range m.views {
-		dict, err := m.dict(s, field)
-		if err != nil {
-			return err
-		}
-		var it segment.DictionaryIterator
-		if d, ok := dict.(interface {
-			AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
-		}); ok {
-			it = d.AutomatonIteratorOmitCount(nil, []byte(prefix), end)
-		} else {
-			it = dict.AutomatonIterator(nil, []byte(prefix), end)
-		}
-		for ; terms < maxPrefixTerms; terms++ {
-			entry, err := it.Next()
+		for field := range fieldCount {
+			dict, err := m.dict(s, field)
 			if err != nil {
 				return err
 			}
-			if entry == nil {
-				break
-			}
-			if err := m.postingsIn(s, field, []byte(entry.Term), false, fn); err != nil {
-				return err
+			it := termsOf(dict, []byte(prefix), end)
+			for ; terms < maxPrefixTerms; terms++ {
+				entry, err := it.Next()
+				if err != nil {
+					return err
+				}
+				if entry == nil {
+					break
+				}
+				if err := m.postingsIn(s, field, []byte(entry.Term), freq, fn); err != nil {
+					return err
+				}
 			}
 		}
 	}

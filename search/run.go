@@ -132,7 +132,7 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 		return nil, nil, err
 	}
 	s := p.x.borrow(p.cols.n)
-	m := &matcher{scratch: s, lookup: l, ctx: ctx, index: p.reader.index, cols: p.cols, out: &matches{score: s.score, matched: s.matched, visible: s.visible, rows: s.rows}}
+	m := &matcher{scratch: s, lookup: l, ctx: ctx, index: p.reader.index, cols: p.cols, words: p.x.dicts.words, out: &matches{score: s.score, matched: s.matched, visible: s.visible, rows: s.rows}}
 	s.explain = p.req.Explain
 	for i := range int32(p.cols.n) { //nolint:gosec // far fewer than 2^31
 		seen := p.sees(p.cols.row(i))

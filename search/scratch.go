@@ -8,11 +8,19 @@ type scratch struct {
 	matched []uint8   // how many of them
 	best    []float32 // by the current word
 	tier    []uint8   // how that was found; meaningful where best is not 0
-	count   []uint8   // terms of the current alternative
-	sum     []float32
+	tally   []tally   // of the current alternative
 	explain bool
 
-	rows, current, found []int32 // with something in score, best, count
+	rows, current, found []int32 // with something in score, best, tally
+}
+
+// tally is what a row has of the terms of an alternative.
+type tally struct {
+	last  uint8 // the last term that it has, from 1; 0: none
+	count uint8 // how many
+	how   uint8 // the tier by which the last one was found
+	part  float32
+	sum   float32
 }
 
 // borrow returns a scratch with room for n rows.
@@ -22,7 +30,7 @@ func (x *Index) borrow(n int) *scratch {
 		room := n + n/8 + pageRows // for the courses that will come
 		s = &scratch{
 			visible: make([]bool, room), score: make([]float32, room), matched: make([]uint8, room), best: make([]float32, room),
-			tier: make([]uint8, room), count: make([]uint8, room), sum: make([]float32, room),
+			tier: make([]uint8, room), tally: make([]tally, room),
 		}
 	}
 	s.visible = s.visible[:n]

@@ -145,6 +145,12 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
+	if _, err := reader.lookup(); err != nil {
+		return err
+	}
+	if err := x.dicts.words.load(reader.views); err != nil {
+		return err
+	}
 	x.publish(&generation{reader: reader, cols: cols, cursor: s.cursor}, &readyAt)
 	return nil
 }

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"unicode"
@@ -41,7 +40,7 @@ func edits(w *analysis.Word) int {
 	return 2
 }
 
-// neighbour is a word of the index that may have been meant, with how many visible courses have it.
+// neighbour is a word of the index that may have been meant, with how many texts of visible courses have it.
 type neighbour struct {
 	fold string
 	n    int
@@ -92,15 +91,20 @@ func (m *matcher) typos(w word) error {
 	return nil
 }
 
-// neighbour looks up one word in place of another, and returns how many visible courses have it.
+// neighbour looks up one word in place of another, and returns in how many languages of visible courses it is.
 func (m *matcher) neighbour(term string, tier int) (int, error) {
 	words := analysis.Words(term)
 	if len(words) != 1 {
 		return 0, nil
 	}
 	n := 0
-	if err := m.postings(fieldExact, term, false, func(int32, float32) { n++ }); err != nil || n == 0 {
-		return 0, err
+	for field := range fieldCount {
+		if err := m.postings(field, term, false, func(int32, uint32) { n++ }); err != nil {
+			return 0, err
+		}
+	}
+	if n == 0 {
+		return 0, nil
 	}
 	m.out.marks.add(&words[0])
 	return n, m.forms(&words[0], tier, tier)
@@ -117,26 +121,30 @@ func (m *matcher) neighbours(fold string, distance int) ([]string, error) {
 		_, n := utf8.DecodeRuneInString(fold)
 		prefix = fold[:n]
 	}
-	dict, err := fuzzy.FieldDictFuzzy(fieldNames[fieldExact], fold, distance, prefix)
-	if err != nil {
-		return nil, err
-	}
-	defer dict.Close() //nolint:errcheck // it was only read
 	var terms []string
-	for len(terms) < maxTypoTerms {
-		entry, err := dict.Next()
+	for _, field := range fieldNames {
+		dict, err := fuzzy.FieldDictFuzzy(field, fold, distance, prefix)
 		if err != nil {
 			return nil, err
 		}
-		if entry == nil {
-			break
+		for len(terms) < maxTypoTerms {
+			entry, err := dict.Next()
+			if err != nil {
+				return nil, errors.Join(err, dict.Close())
+			}
+			if entry == nil {
+				break
+			}
+			if analysis.Distance(fold, entry.Term, distance) == distance && letters(entry.Term) {
+				terms = append(terms, entry.Term)
+			}
 		}
-		if analysis.Distance(fold, entry.Term, distance) == distance && letters(entry.Term) {
-			terms = append(terms, entry.Term)
+		if err := dict.Close(); err != nil {
+			return nil, err
 		}
 	}
-	slices.SortFunc(terms, cmp.Compare[string])
-	return terms, nil
+	slices.Sort(terms)
+	return slices.Compact(terms), nil
 }
 
 func letters(s string) bool {

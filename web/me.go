@@ -97,7 +97,8 @@ func (v *visit) addEnrollment(view *catalog.View, e catalog.MyEnrollment, body *
 	if err != nil {
 		return err
 	}
-	c.Progress = v.progress(doneLessons(outline, done), len(outline.Lessons))
+	finished := doneLessons(outline, done)
+	c.Progress, c.Started = v.progress(finished, len(outline.Lessons)), finished > 0
 	c.Continue = c.URL
 	if len(outline.Lessons) > 0 {
 		c.Continue = lessonURL(e.Course, nextLesson(outline, done))
