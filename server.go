@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -123,8 +124,11 @@ func explain(err error) string {
 	if texts, err := locales.Load(""); err == nil {
 		english := texts.Printer(locales.English)
 		message = english.Text("problem."+string(f.Code)+".title", nil)
-		if len(f.Args) > 0 {
-			message += ": " + english.Text("problem."+string(f.Code)+".detail", f.Args)
+		if args := maps.Clone(f.Args); len(args) > 0 {
+			if reason, ok := args["reason"].(fault.Code); ok {
+				args["reason"] = english.Text("field."+string(reason), f.Args)
+			}
+			message += ": " + english.Text("problem."+string(f.Code)+".detail", args)
 		}
 	}
 	for _, field := range f.Fields {

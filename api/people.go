@@ -77,8 +77,9 @@ func orEmptyMap[K comparable, V any](m map[K]V) map[K]V {
 func (a *API) instructors() entities[catalog.Instructor, instructorBody] {
 	type stored = catalog.Stored[catalog.Instructor]
 	return entities[catalog.Instructor, instructorBody]{
-		api:  a,
-		list: a.cfg.Catalog.ListInstructors,
+		api:   a,
+		rated: true,
+		list:  a.cfg.Catalog.ListInstructors,
 		seen: func(v *catalog.View, actor catalog.Actor, id string) (stored, error) {
 			return v.InstructorFor(actor, catalog.InstructorID(id))
 		},

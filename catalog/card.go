@@ -3,6 +3,7 @@ package catalog
 import (
 	"time"
 
+	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
@@ -151,9 +152,14 @@ func meanOf(s Sum) *float64 {
 	return &m
 }
 
-// Document presents a course in full, its text as in [View.Card].
-func (v *View) Document(c Stored[Course], l Locale) (Document, error) {
+// Document presents a course in full to an actor who sees it, its text as in [View.Card]. Prerequisites that the actor does not see (drafts, another
+// organization's, deleted ones) are left out, except for those who write the course: they send back what they read.
+func (v *View) Document(actor Actor, c Stored[Course], l Locale) (Document, error) {
 	card, text, stats, err := v.present(c, l)
+	if err != nil {
+		return Document{}, err
+	}
+	needed, err := v.prerequisitesFor(actor, c.Value)
 	if err != nil {
 		return Document{}, err
 	}
@@ -165,9 +171,27 @@ func (v *View) Document(c Stored[Course], l Locale) (Document, error) {
 		Card: card, Description: text.Description, Translations: translations, RatingMean: meanOf(stats.Total),
 		StartsAt: c.Value.StartsAt, EndsAt: c.Value.EndsAt,
 		EnrollmentOpensAt: c.Value.EnrollmentOpensAt, EnrollmentClosesAt: c.Value.EnrollmentClosesAt,
-		Prerequisites: orEmpty(c.Value.Prerequisites), Certificate: c.Value.Certificate, ContentPublic: c.Value.ContentPublic,
+		Prerequisites: needed, Certificate: c.Value.Certificate, ContentPublic: c.Value.ContentPublic,
 		CreatedAt: c.Value.CreatedAt, PublishedAt: c.Value.PublishedAt,
 	}, nil
+}
+
+// prerequisitesFor returns the prerequisites of a course that an actor may know of; never nil.
+func (v *View) prerequisitesFor(actor Actor, c Course) ([]CourseID, error) {
+	if actor.Translates(OrgOf(string(c.ID))) { // editors do too
+		return orEmpty(c.Prerequisites), nil
+	}
+	seen := make([]CourseID, 0, len(c.Prerequisites))
+	for _, id := range c.Prerequisites {
+		_, err := v.CourseFor(actor, id)
+		switch {
+		case err == nil:
+			seen = append(seen, id)
+		case !fault.Is(err, fault.NotFound):
+			return nil, err
+		}
+	}
+	return seen, nil
 }
 
 // orNil is nil for what is not known.

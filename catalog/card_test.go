@@ -83,7 +83,7 @@ func TestCardAndDocument(t *testing.T) {
 		if err != nil {
 			return Document{}, err
 		}
-		return v.Document(s, French)
+		return v.Document(anon, s, French)
 	})
 	got, err := json.Marshal(doc)
 	if err != nil {

@@ -67,8 +67,8 @@ func (p *problems) courseDates(c Course) Course {
 	c.EnrollmentOpensAt = p.date("/enrollment_opens_at", c.EnrollmentOpensAt)
 	c.EnrollmentClosesAt = p.date("/enrollment_closes_at", c.EnrollmentClosesAt)
 	c.PublishedAt = p.date("/published_at", c.PublishedAt)
-	p.order("/ends_at", c.StartsAt, c.EndsAt)
-	p.order("/enrollment_closes_at", c.EnrollmentOpensAt, c.EnrollmentClosesAt)
+	p.order("/ends_at", "starts_at", c.StartsAt, c.EndsAt)
+	p.order("/enrollment_closes_at", "enrollment_opens_at", c.EnrollmentOpensAt, c.EnrollmentClosesAt)
 	return c
 }
 

@@ -22,6 +22,7 @@ const (
 	KindProgress        coursesync.Kind = "progress"         // learner/course/lesson
 	KindBookmark        coursesync.Kind = "bookmark"         // learner/course
 	KindMembership      coursesync.Kind = "membership"       // learner/org
+	KindPreference      coursesync.Kind = "preference"       // learner/name
 	KindImport          coursesync.Kind = "import"           // import id
 	KindSetting         coursesync.Kind = "setting"          // name
 	KindErasure         coursesync.Kind = "erasure"          // salted hash of the learner
@@ -237,7 +238,7 @@ type Enrollment struct {
 
 // Progress is how far a learner is in a lesson. Two of them merge without conflict, see [Progress.Merge].
 type Progress struct {
-	Position     float64            `json:"position"` // 0–1
+	Position     float64            `json:"position"` // in the unit of the app that reports: a fraction, a percentage, seconds, pages; greater is further
 	Completed    bool               `json:"completed"`
 	TimeByDevice map[string]float64 `json:"time_by_device,omitempty"` // absolute seconds
 }

@@ -15,6 +15,9 @@ const (
 	maxDevice = 128
 	// maxSeconds bounds the time that a device spent on one lesson: ten years.
 	maxSeconds = 10 * 366 * 24 * 60 * 60
+	// maxProgress bounds a position in a lesson. Its unit is the app's own: a fraction, a percentage, seconds or pages; greater is further.
+	// A billion is more than any of them needs (seconds: 30 years), and a float keeps it exactly.
+	maxProgress = 1_000_000_000
 )
 
 // Merge returns what two reports of the same progress say together: the greater position, completed when either is, the greater time of
@@ -53,8 +56,8 @@ func longest(times map[string]float64) map[string]float64 {
 
 // problems checks the ranges of a report.
 func (p Progress) problems(found *problems) {
-	if !(p.Position >= 0 && p.Position <= 1) { // NaN too
-		found.add("/position", fault.OutOfRange, "is not between 0 and 1", "min", 0, "max", 1)
+	if !(p.Position >= 0 && p.Position <= maxProgress) { // NaN and the infinite too
+		found.add("/position", fault.OutOfRange, "is not between 0 and a billion", "min", 0, "max", maxProgress)
 	}
 	if found.tooMany("/time_by_device", len(p.TimeByDevice), MaxDevices) {
 		return

@@ -287,9 +287,9 @@ func (p *problems) date(pointer string, t *time.Time) *time.Time {
 }
 
 // order checks that a span does not end before it starts.
-func (p *problems) order(pointer string, from, to *time.Time) {
+func (p *problems) order(pointer, start string, from, to *time.Time) {
 	if from != nil && to != nil && to.Before(*from) {
-		p.add(pointer, fault.DateOrder, "is before the start")
+		p.add(pointer, fault.DateOrder, "is before "+start, "other", start)
 	}
 }
 

@@ -127,6 +127,9 @@ func uploadedMapping(text string) (*Mapping, error) {
 const maxName = 200
 
 func shortName(name string) string {
+	if name == "" {
+		return ""
+	}
 	runes := []rune(filepath.Base(strings.ToValidUTF8(name, "?")))
 	return string(runes[:min(len(runes), maxName)])
 }
@@ -288,12 +291,18 @@ func (j *Jobs) carryOut(ctx context.Context, r catalog.ImportRecord) (Report, er
 	w := csv.NewWriter(out)
 	_ = w.Write([]string{"line", "column", "code", "detail"}) // Flush says what went wrong
 	actor := catalog.Actor{Subject: r.By, Roles: []catalog.Role{catalog.RoleEditor}, Org: r.Org}
-	report, err := Run(ctx, j.cfg.Catalog, []File{{Name: r.File, Open: func() (io.ReadSeekCloser, error) { return os.Open(j.file(r.ID, "upload")) }}}, Options{
+	report, err := Run(ctx, j.cfg.Catalog, []File{{Name: cmp.Or(r.File, "upload"), Open: func() (io.ReadSeekCloser, error) { return os.Open(j.file(r.ID, "upload")) }}}, Options{
 		Actor: actor, Org: r.Org, Map: m, DryRun: r.DryRun, Detect: j.cfg.Detect, Logger: j.cfg.Logger,
 		Rejected: func(e catalog.ImportError) {
 			_ = w.Write([]string{strconv.Itoa(e.Line), neutral(e.Column), e.Code, neutral(e.Detail)})
 		},
 	})
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code.Kind() == fault.KindInvalid {
+		for _, e := range fileErrors(f) {
+			_ = w.Write([]string{strconv.Itoa(e.Line), neutral(e.Column), e.Code, neutral(e.Detail)})
+		}
+	}
 	w.Flush()
 	if e := errors.Join(w.Error(), out.Close()); e != nil && err == nil {
 		err = fault.Wrap("ingest.carryOut", fault.DiskFull, e)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
-	"github.com/carrel-lms/carrel/search/analysis"
 )
 
 // pageRows is how many rows are copied when one changes: few enough to copy in microseconds, many enough that the list of pages

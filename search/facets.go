@@ -168,6 +168,8 @@ func (f *counter) values() []FacetValue {
 	for i := 1; i < len(f.counts); i++ {
 		v := FacetValue{Value: names[i], Count: int(f.counts[i]), Selected: f.isSelected(i)}
 		switch {
+		case v.Selected && v.Count == 0 && !f.visible(i):
+			continue // its name is what the caller may not know; unknown lists what was asked for
 		case v.Selected:
 			selected = append(selected, v)
 		case v.Count == 0 || len(top) == limit && compareValues(&v, &top[limit-1]) > 0 || !match(i):
@@ -211,7 +213,25 @@ func (f *counter) rollUp() {
 	f.counts = sum
 }
 
-// unknown lists what a filter names and no course has.
+// visible reports whether any course that the caller sees has a value, whatever the filters say.
+func (f *counter) visible(i int) bool {
+	switch f.name {
+	case FacetRating, FacetInstructorRating, FacetDuration, FacetAvailability, FacetLevel:
+		return true // these values are no secret
+	}
+	all := f.p.newCounter(f.name, -1)
+	for n := range int32(f.p.cols.n) { //nolint:gosec // far fewer than 2^31
+		if r := f.p.cols.row(n); f.p.sees(r) {
+			all.count(r)
+		}
+	}
+	if f.name == FacetCategory {
+		all.rollUp()
+	}
+	return all.counts[i] > 0
+}
+
+// unknown lists, as it was asked for, what a filter names and no course has that the caller sees.
 func (f *counter) unknown() []FacetValue {
 	r := f.p.req
 	given := map[string][]string{
@@ -220,29 +240,29 @@ func (f *counter) unknown() []FacetValue {
 	}[f.name]
 	var list []FacetValue
 	for _, v := range given {
-		if !f.resolves(v) {
+		if !slices.ContainsFunc(f.refsTo(v), func(i ref) bool { return int(i) < len(f.counts) && (f.counts[i] > 0 || f.visible(int(i))) }) {
 			list = append(list, FacetValue{Value: v, Selected: true})
 		}
 	}
 	return list
 }
 
-// resolves reports whether a filter's value names something.
-func (f *counter) resolves(value string) bool {
+// refsTo returns what a filter's value names.
+func (f *counter) refsTo(value string) []ref {
 	values, p := []string{value}, f.p
 	switch f.name {
 	case FacetTags:
-		return len(refsOf(p.x.dicts.tags, values)) > 0
+		return refsOf(p.x.dicts.tags, values)
 	case FacetCategory:
-		return len(refsOf(p.x.dicts.categories, values)) > 0
+		return refsOf(p.x.dicts.categories, values)
 	case FacetLevel:
-		return len(levelsOf(values)) > 0
+		return levelsOf(values)
 	case FacetLanguage:
-		return len(languagesOf(p.x.dicts, values)) > 0
+		return languagesOf(p.x.dicts, values)
 	case FacetProvider:
-		return len(p.providersOf(values)) > 0
+		return p.providersOf(values)
 	}
-	return len(p.instructorsOf(values)) > 0
+	return p.instructorsOf(values)
 }
 
 // label is the text of a tag, category or instructor for the caller; "" for other facets, and for what the caller may not know.

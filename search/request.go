@@ -133,11 +133,11 @@ func ParseParams(v url.Values) (Request, error) {
 		}
 		for _, value := range values {
 			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-				return Request{}, badParam(name, "")
+				return Request{}, badParam(name, "", fault.BadEncoding)
 			}
 		}
 		if len(values) > 1 && slices.Contains(singleParams, name) {
-			return Request{}, badParam(name, values[1])
+			return Request{}, badParam(name, values[1], fault.Duplicate)
 		}
 	}
 	for _, l := range r.lists() {
@@ -208,30 +208,30 @@ func (r Request) Values() url.Values {
 // validate checks what ParseParams and programs that fill in a Request have in common.
 func (r *Request) validate() error {
 	if utf8.RuneCountInString(r.Q) > MaxQueryRunes {
-		return badParam("q", "").WithFix("at most %d characters", MaxQueryRunes)
+		return badParam("q", "", fault.TooLong, "max", MaxQueryRunes)
 	}
 	if len(r.Cursor) > MaxCursorBytes {
 		return fault.New("search", fault.InvalidCursor)
 	}
 	if s := strings.TrimPrefix(r.Sort, "-"); r.Sort != "" && !slices.Contains(sorts, s) {
-		return badParam("sort", r.Sort)
+		return badParam("sort", r.Sort, fault.BadValue, "allowed", strings.Join(sorts, ", "))
 	}
 	for _, f := range r.Facets {
 		if f != "*" && !slices.Contains(Facets(), f) {
-			return badParam("facets", f)
+			return badParam("facets", f, fault.BadValue, "allowed", strings.Join(Facets(), ", ")+", *")
 		}
 	}
 	if r.FacetQ != "" {
 		name, _, found := strings.Cut(r.FacetQ, ":")
 		if !found || !slices.Contains(Facets(), name) || len(r.FacetQ) > MaxValueBytes {
-			return badParam("facet_q", r.FacetQ)
+			return badParam("facet_q", r.FacetQ, fault.BadValue, "allowed", "FACET:WORDS")
 		}
 	}
 	if r.Limit < 0 || r.Limit > MaxLimit {
-		return badParam("limit", strconv.Itoa(r.Limit))
+		return badParam("limit", strconv.Itoa(r.Limit), fault.OutOfRange, "min", 1, "max", MaxLimit)
 	}
 	if r.FacetLimit < 0 || r.FacetLimit > MaxFacetLimit {
-		return badParam("facet_limit", strconv.Itoa(r.FacetLimit))
+		return badParam("facet_limit", strconv.Itoa(r.FacetLimit), fault.OutOfRange, "min", 1, "max", MaxFacetLimit)
 	}
 	return r.validateChoices()
 }
@@ -249,22 +249,23 @@ func (r *Request) validateChoices() error {
 	for _, c := range choices {
 		for _, v := range c.values {
 			if !slices.Contains(c.allowed, v) {
-				return badParam(c.name, v)
+				return badParam(c.name, v, fault.BadValue, "allowed", strings.Join(c.allowed, ", "))
 			}
 		}
 	}
 	if r.MinDuration != nil && r.MaxDuration != nil && *r.MinDuration > *r.MaxDuration {
-		return badParam("max_duration", strconv.Itoa(*r.MaxDuration))
+		return badParam("max_duration", strconv.Itoa(*r.MaxDuration), fault.OutOfRange, "min", *r.MinDuration, "max", math.MaxInt32)
 	}
 	return nil
 }
 
-func badParam(name, value string) *fault.Error {
+// badParam refuses a parameter's value. code says why; pairs fill the placeholders of its text.
+func badParam(name, value string, code fault.Code, pairs ...any) *fault.Error {
 	const shown = 64 // bytes of a wrong value that the answer repeats
 	if len(value) > shown {
 		value = strings.ToValidUTF8(value[:shown], "") + "…"
 	}
-	return fault.New("search.ParseParams", fault.InvalidParameter, "name", name, "value", value)
+	return fault.New("search.ParseParams", fault.InvalidParameter, append([]any{"name", name, "value", value, "reason", code}, pairs...)...)
 }
 
 // listParam takes the values of a filter, without empty ones.
@@ -272,8 +273,11 @@ func listParam(name string, values []string) ([]string, error) {
 	var list []string
 	for _, value := range values {
 		value = strings.TrimSpace(value)
-		if len(value) > MaxValueBytes || len(list) == MaxFilterValues {
-			return nil, badParam(name, value)
+		if len(value) > MaxValueBytes {
+			return nil, badParam(name, value, fault.TooLong, "max", MaxValueBytes)
+		}
+		if len(list) == MaxFilterValues {
+			return nil, badParam(name, value, fault.TooMany, "max", MaxFilterValues)
 		}
 		if value != "" && !slices.Contains(list, value) {
 			list = append(list, value)
@@ -288,9 +292,9 @@ type params struct {
 	err    error
 }
 
-func (p *params) fail(name, value string) {
+func (p *params) fail(name, value string, code fault.Code, pairs ...any) {
 	if p.err == nil {
-		p.err = badParam(name, value)
+		p.err = badParam(name, value, code, pairs...)
 	}
 }
 
@@ -298,8 +302,8 @@ func (p *params) text(name string) string { return strings.TrimSpace(p.values.Ge
 
 func (p *params) commas(name string) []string {
 	list, err := listParam(name, strings.Split(p.values.Get(name), ","))
-	if err != nil {
-		p.fail(name, p.values.Get(name))
+	if err != nil && p.err == nil {
+		p.err = err
 	}
 	return list
 }
@@ -310,8 +314,12 @@ func (p *params) float(name string, least, most float64) *float64 {
 		return nil
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsNaN(f) || f < least || f > most {
-		p.fail(name, s)
+	if err != nil {
+		p.fail(name, s, fault.NotANumber)
+		return nil
+	}
+	if math.IsNaN(f) || f < least || f > most {
+		p.fail(name, s, fault.OutOfRange, "min", least, "max", most)
 		return nil
 	}
 	return &f
@@ -324,7 +332,7 @@ func (p *params) minutes(name string) *int {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n > math.MaxInt32 {
-		p.fail(name, s)
+		p.fail(name, s, fault.OutOfRange, "min", 0, "max", math.MaxInt32)
 		return nil
 	}
 	return &n
@@ -338,7 +346,7 @@ func (p *params) count(name string, most int) int {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > most {
-		p.fail(name, s)
+		p.fail(name, s, fault.OutOfRange, "min", 1, "max", most)
 		return 0
 	}
 	return n
@@ -351,7 +359,7 @@ func (p *params) flag(name string) bool {
 	case "true":
 		return true
 	default:
-		p.fail(name, s)
+		p.fail(name, s, fault.NotABoolean)
 		return false
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/search/analysis"
 	"github.com/carrel-lms/carrel/search/query"
 )
@@ -34,10 +35,10 @@ type candidate struct {
 // Errors: fault.InvalidParameter; fault.NotReady and fault.Overloaded as in Search.
 func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog.Locale, prefix string, limit int) ([]Suggestion, error) {
 	if utf8.RuneCountInString(prefix) > maxSuggestRunes {
-		return nil, badParam("q", prefix)
+		return nil, badParam("q", "", fault.TooLong, "max", maxSuggestRunes)
 	}
 	if limit < 0 || limit > MaxSuggestions {
-		return nil, badParam("limit", "")
+		return nil, badParam("limit", "", fault.OutOfRange, "min", 1, "max", MaxSuggestions)
 	}
 	if limit == 0 {
 		limit = DefaultSuggestions

@@ -45,9 +45,12 @@ func TestZZ(t *testing.T) {
 	} {
 		b.req.Facets = []string{"tags", "category", "level", "language", "provider", "rating"}
 		find(t, x, b.req)
+		if w := os.Getenv("ZW"); w != "" && w != b.name {
+			continue
+		}
 		c, n := cpu(), 0
 		best := time.Hour
-		for n < 15 {
+		for n < 100 {
 			s := time.Now()
 			find(t, x, b.req)
 			best = min(best, time.Since(s))

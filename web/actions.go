@@ -164,7 +164,7 @@ func (p *pages) lessonDone(w http.ResponseWriter, r *http.Request) error {
 	finished := false
 	_, err = p.cfg.Catalog.Update(r.Context(), v.actor, func(tx *catalog.Tx) error {
 		finished = false // this may run again
-		if _, err := tx.PutProgress(v.actor.Subject, id, lesson, catalog.Progress{Position: 1, Completed: true}); err != nil {
+		if _, err := tx.PutProgress(v.actor.Subject, id, lesson, catalog.Progress{Completed: true}); err != nil {
 			return err
 		}
 		outline, err := tx.Outline(v.actor, id)

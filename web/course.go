@@ -114,7 +114,7 @@ func (p *pages) coursePage(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if doc, err = view.Document(s, v.locale); err != nil {
+		if doc, err = view.Document(v.actor, s, v.locale); err != nil {
 			return err
 		}
 		body, err = v.course(view, doc)
