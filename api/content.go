@@ -105,7 +105,7 @@ func (a *API) listReviews(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return sendList(a, w, r, list, func(v catalog.ReviewView) (reviewItem, error) {
-		return reviewItem{ID: v.ID, Rating: v.Rating, Text: v.Text, By: v.By, At: v.At, Hidden: v.Hidden}, nil
+		return reviewItem{ID: v.ID, Rating: v.Rating, Text: v.Text, By: a.byName(r, v.By), At: v.At, Hidden: v.Hidden}, nil
 	})
 }
 

@@ -52,17 +52,25 @@ type myReviewView struct {
 	versioned
 }
 
-func showMyReview(id catalog.CourseID, s catalog.Stored[catalog.Review]) myReviewView {
+// byName is who wrote a review, as readers see it: those who gave no name are called learners, in the caller's language.
+func (a *API) byName(r *http.Request, by string) string {
+	if by == "" {
+		return a.cfg.Texts.Printer(callOf(r.Context()).tag).Text("person.anonymous", nil)
+	}
+	return by
+}
+
+func (a *API) showMyReview(r *http.Request, id catalog.CourseID, s catalog.Stored[catalog.Review]) myReviewView {
 	v := s.Value
 	return myReviewView{
-		Course: id, Rating: v.Rating, Instructors: orEmptyMap(v.Instructors), Text: v.Text, By: v.By, At: v.At, Hidden: v.Hidden, versioned: versionOf(s),
+		Course: id, Rating: v.Rating, Instructors: orEmptyMap(v.Instructors), Text: v.Text, By: a.byName(r, v.By), At: v.At, Hidden: v.Hidden, versioned: versionOf(s),
 	}
 }
 
 func (a *API) myReviews(w http.ResponseWriter, r *http.Request) error {
 	return listMine(a, w, r, func(p catalog.Page) (catalog.List[catalog.MyReview], error) {
 		return a.cfg.Catalog.MyReviews(r.Context(), me(r), p)
-	}, func(m catalog.MyReview) myReviewView { return showMyReview(m.Course, m.Stored) })
+	}, func(m catalog.MyReview) myReviewView { return a.showMyReview(r, m.Course, m.Stored) })
 }
 
 func (a *API) putMyReview(w http.ResponseWriter, r *http.Request) error {
@@ -77,7 +85,7 @@ func (a *API) putMyReview(w http.ResponseWriter, r *http.Request) error {
 			_, err := tx.PutReview(me(r), myCourse(r), review, cond)
 			return err
 		},
-		show: func(s catalog.Stored[catalog.Review]) any { return showMyReview(myCourse(r), s) },
+		show: func(s catalog.Stored[catalog.Review]) any { return a.showMyReview(r, myCourse(r), s) },
 	})
 }
 

@@ -143,10 +143,24 @@ func (a *API) problem(c *call, f *fault.Error, status int) problem {
 	}
 	args := withReason(p, f)
 	out.Detail = text(p, "problem."+string(f.Code)+".detail", args)
-	for _, field := range f.Fields[:min(len(f.Fields), maxBodyFields)] {
+	fields := fieldsOf(f)
+	for _, field := range fields[:min(len(fields), maxBodyFields)] {
 		out.Errors = append(out.Errors, problemField{Pointer: field.Pointer, Code: field.Code, Detail: fieldText(p, field)})
 	}
 	return out
+}
+
+// fieldsOf returns the fields of a fault. A parameter's is made of its name and of the reason where whoever refused it gave no field.
+func fieldsOf(f *fault.Error) []fault.Field {
+	name, _ := f.Args["name"].(string)
+	if len(f.Fields) > 0 || f.Code != fault.InvalidParameter || name == "" {
+		return f.Fields
+	}
+	code, ok := f.Args["reason"].(fault.Code)
+	if !ok {
+		code = fault.BadValue
+	}
+	return []fault.Field{{Pointer: cut(name), Code: code, Args: f.Args}}
 }
 
 func fieldText(p *locales.Printer, f fault.Field) string {

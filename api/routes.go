@@ -103,6 +103,8 @@ func (a *API) meRoutes() []route {
 		me(http.MethodGet, "/bookmarks", a.myBookmarks, paged()...),
 		me(http.MethodPut, "/bookmarks/{course}", a.putMyBookmark),
 		me(http.MethodDelete, "/bookmarks/{course}", a.deleteMyBookmark),
+		me(http.MethodGet, "/preferences", a.myPreferences),
+		me(http.MethodPut, "/preferences", a.putMyPreferences),
 		me(http.MethodGet, "/export", a.exportMe),
 		me(http.MethodDelete, "", a.eraseMe),
 	}

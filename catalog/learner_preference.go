@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"strings"
 	"time"
 	_ "time/tzdata" // the same time zones on every machine; it costs half a megabyte
 
@@ -82,9 +83,14 @@ func (p *problems) preferences(given Preferences) Preferences {
 	return given
 }
 
-// validTimezone reports whether a name is one of the IANA database. "Local" is this machine's and nobody else's.
+// validTimezone reports whether a name is one of the IANA database. What a machine keeps beside it is good on that machine only.
 func validTimezone(name string) bool {
-	if len(name) > maxTimezone || name == "Local" {
+	folder, _, _ := strings.Cut(name, "/")
+	switch folder {
+	case "Local", "localtime", "posixrules", "posix", "right":
+		return false
+	}
+	if len(name) > maxTimezone {
 		return false
 	}
 	_, err := time.LoadLocation(name)

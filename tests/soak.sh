@@ -14,14 +14,15 @@ export CARREL_SOAK=1
 	echo "- machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo), $(go version | cut -d' ' -f3-)"
 	echo
 	echo '```'
-	go test -count=1 -timeout 60m -v ./sync/... ./catalog/... ./search/... ./ingest/... . 2>&1 | grep -E '^(=== RUN +Test[A-Za-z]+$|--- |ok|FAIL|PASS|panic|\s+\S+\.go:)' | grep -v '=== RUN' || true
+	go test -count=1 -timeout 60m -v ./sync/... ./catalog/... ./search/... ./ingest/... . 2>&1 | grep -E '^(--- |ok|FAIL|panic)' || true
+	go test -count=1 -race ./sync/... ./catalog ./search/... ./identity . 2>&1 | grep -E '^(ok|FAIL|---|panic|WARNING: DATA RACE)' | sed 's/^/-race: /'
 	for fuzz in $(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do
 		dir=$(dirname "$fuzz")
 		for name in $(grep -oE '^func Fuzz[A-Za-z0-9_]+' "$fuzz" | cut -d' ' -f2); do
 			echo "fuzz $dir $name"
-			go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${CARREL_FUZZTIME:-60s}" 2>&1 | tail -n 3
+			go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${CARREL_FUZZTIME:-60s}" -fuzzminimizetime=100x 2>&1 | tail -n 3
 		done
 	done
 	echo '```'
 } | tee docs/soak.md
-if grep -qE '^(FAIL|--- FAIL|panic)' docs/soak.md; then exit 1; fi
+if grep -qE '(^|-race: )(FAIL|--- FAIL|panic|WARNING: DATA RACE)' docs/soak.md; then exit 1; fi

@@ -23,7 +23,7 @@ func (p *pages) addReviews(r *http.Request, v *visit, doc catalog.Document, body
 			ID: x.ID, By: x.By, Text: x.Text, Rating: v.rating(&stars, 0), When: v.text.Date(x.At), At: x.At.UTC().Format(time.DateOnly), Hidden: x.Hidden,
 		}
 		if item.By == "" {
-			item.By = v.text.Text("page.course.anonymous", nil)
+			item.By = v.text.Text("person.anonymous", nil)
 		}
 		body.Reviews = append(body.Reviews, item)
 	}
