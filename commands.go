@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
@@ -59,6 +60,11 @@ func (p program) importFiles(ctx context.Context, args []string) error {
 	if *o.format != "auto" && *o.format != "csv" {
 		return f.wrong("--format %q: only csv is read so far", *o.format)
 	}
+	for _, name := range files {
+		if _, err := os.Stat(name); err != nil {
+			return err // before anything is made
+		}
+	}
 	m, err := ingest.LoadMapping(*o.mapping)
 	if err != nil {
 		return err
@@ -99,6 +105,14 @@ func (p program) report(o importFlags, report ingest.Report, err error) error {
 // importLocal imports into a data folder, and brings the search index along: on return the courses are searchable.
 func (p program) importLocal(ctx context.Context, o importFlags, m *ingest.Mapping, names []string) (ingest.Report, error) {
 	data := folder(*o.data)
+	if _, err := os.Stat(data.log()); *o.dryRun && errors.Is(err, fs.ErrNotExist) {
+		empty, err := os.MkdirTemp("", "carrel-dry-run-*") // a dry run makes no data folder
+		if err != nil {
+			return ingest.Report{}, err
+		}
+		defer func() { _ = os.RemoveAll(empty) }()
+		data = folder(empty)
+	}
 	c, err := catalog.Open(catalog.Config{Path: data.log(), Secrets: data.secrets()})
 	if err != nil {
 		return ingest.Report{}, err
@@ -297,6 +311,10 @@ func (p program) search(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	tag, ok := locales.Parse(*locale)
+	if !ok {
+		return f.wrong("--locale %q: use en, fr or zh-Hans", *locale)
+	}
 	q := url.Values{}
 	if len(words) > 0 {
 		q.Set("q", strings.Join(words, " "))
@@ -318,7 +336,7 @@ func (p program) search(ctx context.Context, args []string) error {
 		err = remote{base: strings.TrimRight(*server, "/")}.call(ctx, http.MethodGet, "/v2/search?"+q.Encode(), nil, "", &raw)
 		body = raw
 	} else {
-		body, err = searchFolder(ctx, folder(*data), q, *locale)
+		body, err = searchFolder(ctx, folder(*data), q, catalog.Locale(tag))
 	}
 	if err != nil {
 		return err
@@ -331,16 +349,17 @@ func (p program) search(ctx context.Context, args []string) error {
 }
 
 // searchFolder answers from a data folder, as an anonymous caller sees it.
-func searchFolder(ctx context.Context, data folder, q url.Values, locale string) (body []byte, err error) {
+func searchFolder(ctx context.Context, data folder, q url.Values, locale catalog.Locale) (body []byte, err error) {
 	req, err := search.ParseParams(q)
 	if err != nil {
 		return nil, err
 	}
-	tag, ok := locales.Parse(locale)
-	if !ok {
-		return nil, fault.Invalid("search", fault.BadField("--locale", fault.BadLocale, "use en, fr or zh-Hans"))
+	req.Locale = locale
+	for _, state := range req.States {
+		if catalog.State(state) != catalog.Published {
+			return nil, fault.New("search", fault.Forbidden).WithFix("this command sees what an anonymous caller sees: published courses")
+		}
 	}
-	req.Locale = catalog.Locale(tag)
 	if _, err := os.Stat(data.log()); err != nil {
 		return nil, fmt.Errorf("there is no catalog in %s; import one, or name its folder with --data", data)
 	}

@@ -124,7 +124,7 @@ func explain(err error) string {
 	if texts, err := locales.Load(""); err == nil {
 		english := texts.Printer(locales.English)
 		message = english.Text("problem."+string(f.Code)+".title", nil)
-		if args := maps.Clone(f.Args); len(args) > 0 {
+		if args := maps.Clone(f.Args); len(args) > 0 && f.Fix == "" {
 			if reason, ok := args["reason"].(fault.Code); ok {
 				args["reason"] = english.Text("field."+string(reason), f.Args)
 			}
@@ -164,11 +164,15 @@ const (
 	maxHeader      = 64 << 10 // bytes of request headers; a query has at most 512 characters, a token 4 kB
 )
 
+// burst is how many seconds' worth of requests a caller may send at once.
+const burst = 5
+
 // options are the flags of serve.
 type options struct {
 	addr, data, locales, publicURL, cors, proxies string
 	demo                                          bool
 	logLevel                                      string
+	rate                                          float64
 }
 
 func (p program) serve(ctx context.Context, args []string) error {
@@ -188,6 +192,8 @@ func (p program) serve(ctx context.Context, args []string) error {
 	f.fromEnv("cors-origins")
 	f.StringVar(&o.proxies, "trusted-proxies", "", "`NETWORKS`, separated by commas, of proxies whose X-Forwarded-For counts, for example 127.0.0.1/32")
 	f.fromEnv("trusted-proxies")
+	f.Float64Var(&o.rate, "rate-limit", 0, "`REQUESTS` a second that one caller may keep up, bursts of five times as many; 0 is the default of 200, negative no limit")
+	f.fromEnv("rate-limit")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	f.fromEnv("log-level")
 	rest, err := f.parse(args)
@@ -280,6 +286,7 @@ func (s *server) front() error {
 	s.api, err = api.New(api.Config{
 		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports,
 		Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: registry,
+		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0))},
 	})
 	return err
 }

@@ -71,7 +71,8 @@ func (p program) restore(ctx context.Context, args []string) error {
 	if err := renew(ctx, next); err != nil {
 		return errors.Join(err, os.Remove(next))
 	}
-	if err := setAside(d.log()); err != nil {
+	had, err := setAside(d.log())
+	if err != nil {
 		return errors.Join(err, os.Remove(next))
 	}
 	if err := os.Rename(next, d.log()); err != nil {
@@ -81,7 +82,11 @@ func (p program) restore(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "restored; phones will fetch everything once. What was there is %s.before-restore\n", d.log())
+	kept := ""
+	if had {
+		kept = fmt.Sprintf(" What was there is %s.before-restore", d.log())
+	}
+	_, err = fmt.Fprintf(p.stdout, "restored; phones will fetch everything once.%s\n", kept)
 	return errors.Join(err, c.Close())
 }
 
@@ -105,19 +110,19 @@ func renew(ctx context.Context, path string) error {
 	return errors.Join(log.Renew(ctx), log.Close())
 }
 
-// setAside renames the present changelog, after making sure that no server holds it.
-func setAside(path string) error {
+// setAside renames the present changelog, if there is one, after making sure that no server holds it.
+func setAside(path string) (had bool, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	log, err := coursesync.OpenBolt(coursesync.BoltConfig{Path: path})
 	if err != nil {
-		return err
+		return true, err
 	}
 	if err := log.Close(); err != nil {
-		return err
+		return true, err
 	}
-	return os.Rename(path, path+".before-restore")
+	return true, os.Rename(path, path+".before-restore")
 }
 
 // verify reads every entity, and looks whether the search index agrees with the catalog.

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"cmp"
+	"crypto/rand"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,9 +84,43 @@ func (b courseBody) course(id catalog.CourseID) (catalog.Course, error) {
 		c.Language = catalog.English // as an import does that finds no other
 	}
 	for _, who := range b.Instructors {
-		c.Instructors = append(c.Instructors, catalog.InstructorID(who))
+		c.Instructors = append(c.Instructors, catalog.InstructorID(who.ID))
 	}
 	return c, nil
+}
+
+// ensure makes the tags, the category and the instructors that an editor names and nobody has made yet, as an import does: tags and
+// categories by label or slug, instructors by id or name. Whoever may not write the course is refused by PutCourse.
+func (b courseBody) ensure(tx *catalog.Tx, c *catalog.Course) (err error) {
+	org := catalog.OrgOf(string(c.ID))
+	if !tx.Actor().Edits(org) {
+		return nil
+	}
+	language, _ := catalog.CanonicalLocale(string(c.Language)) // PutCourse refuses what is none
+	c.Tags = slices.Clone(c.Tags)
+	for i, tag := range c.Tags {
+		if c.Tags[i], err = tx.EnsureTag(org, string(tag), language); err != nil {
+			return err
+		}
+	}
+	if c.Category != "" {
+		if c.Category, err = tx.EnsureCategory(org, string(c.Category), language); err != nil {
+			return err
+		}
+	}
+	for i, who := range b.Instructors {
+		if _, known, err := tx.Instructor(catalog.InstructorID(who.ID)); err != nil || known {
+			continue
+		}
+		id := catalog.InstructorID(catalog.Slug(who.ID))
+		if catalog.OrgOf(who.ID) != "" {
+			id = catalog.InstructorID(who.ID)
+		}
+		if c.Instructors[i], err = tx.EnsureInstructor(org, c.Provider, cmp.Or(who.Name, who.ID), id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkLocale refuses texts that say of themselves that they are not in the course's language: a translation that was read would be
@@ -121,7 +158,7 @@ func bodyOf(c catalog.Course) courseBody {
 		EnrollmentClosesAt: c.EnrollmentClosesAt, Prerequisites: c.Prerequisites, Certificate: c.Certificate, ContentPublic: c.ContentPublic, State: c.State,
 	}
 	for _, who := range c.Instructors {
-		b.Instructors = append(b.Instructors, idRef(who))
+		b.Instructors = append(b.Instructors, idRef{ID: string(who)})
 	}
 	return b
 }
@@ -192,6 +229,9 @@ func (a *API) putCourse(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		status = createdUnless(exists)
+		if err := body.ensure(tx, &course); err != nil {
+			return err
+		}
 		_, err = tx.PutCourse(course, pre.cond(old.Version))
 		return err
 	})
@@ -215,7 +255,7 @@ func (a *API) postCourse(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if body.ID == "" {
-		return fault.Invalid("api.postCourse", fault.BadField("/id", fault.Required, "a course has an id"))
+		body.ID = newCourseID(callOf(r.Context()).actor.Org)
 	}
 	id := catalog.CourseID(norm.NFC.String(body.ID))
 	course, err := body.course(id)
@@ -223,6 +263,9 @@ func (a *API) postCourse(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err = a.update(w, r, func(tx *catalog.Tx) error {
+		if err := body.ensure(tx, &course); err != nil {
+			return err
+		}
 		_, err := tx.PutCourse(course, catalog.Cond{MustNotExist: true})
 		if fault.Is(err, fault.LostUpdate) {
 			return fault.Wrap("api.postCourse", fault.AlreadyExists, err)
@@ -234,6 +277,16 @@ func (a *API) postCourse(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Location", "/v2/courses/"+pathEscape(string(id)))
 	return a.sendCourse(w, r, http.StatusCreated, id)
+}
+
+// newCourseID makes an id for a course whose editor gave none.
+func newCourseID(org catalog.OrgID) string {
+	const length = 12 // of 26 random characters: 60 bits
+	id := strings.ToLower(rand.Text()[:length])
+	if org != "" {
+		id = string(org) + "~" + id
+	}
+	return id
 }
 
 func (a *API) patchCourse(w http.ResponseWriter, r *http.Request) error {
@@ -257,6 +310,9 @@ func (a *API) patchCourse(w http.ResponseWriter, r *http.Request) error {
 		}
 		course, err := body.course(id)
 		if err != nil {
+			return err
+		}
+		if err := body.ensure(tx, &course); err != nil {
 			return err
 		}
 		_, err = tx.PutCourse(course, pre.cond(old.Version))

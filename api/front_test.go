@@ -105,7 +105,7 @@ func TestHostileInput(t *testing.T) {
 		{"400 invalid-parameter", ask{method: "PUT", path: "/v2/courses/x", as: editor, body: m{"title": "T"}, header: map[string]string{"If-Match": "nonsense"}}},
 		{"400 invalid-parameter", ask{method: "PUT", path: "/v2/courses/x", as: editor, body: m{"title": "T"}, header: map[string]string{"If-None-Match": `"1-en"`}}},
 		{"400 invalid-parameter", ask{method: "POST", path: "/v2/imports?dry_run=maybe", as: editor, body: "id,title\n"}},
-		{"400 invalid-fields", ask{method: "POST", path: "/v2/courses", as: editor, body: m{"title": "T"}}},
+		{"400 invalid-fields", ask{method: "POST", path: "/v2/courses", as: editor, body: m{"id": "a b", "title": "T"}}},
 		{"400 invalid-fields", ask{method: "PUT", path: "/v2/courses/x", as: editor, body: m{"id": "y", "title": "T"}}},
 		{"400 invalid-fields", ask{method: "PUT", path: "/v2/courses/x", as: editor, body: m{"title": ""}}},
 		{"401 invalid-token", ask{method: "GET", path: "/v2/courses", header: map[string]string{"Authorization": "Bearer " + big[:8_000]}}},

@@ -19,8 +19,8 @@ type Limits struct {
 const (
 	// defaultRate and defaultBurst let a page with its pictures, suggestions as one types, and a phone that catches up go
 	// through; a loop without a pause does not.
-	defaultRate  = 50
-	defaultBurst = 200
+	defaultRate  = 200
+	defaultBurst = 1000
 	// defaultCallers at about 200 bytes each is 10 MB.
 	defaultCallers = 50_000
 	// defaultTimeout is beyond every honest request; what takes longer is given up to free what it holds.

@@ -3,6 +3,10 @@ package api
 import (
 	"net/http"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carrel-lms/carrel/catalog"
 )
 
 // TestMyThings: what a learner does with a course, with its conditions.
@@ -45,11 +49,14 @@ func TestMyThings(t *testing.T) {
 	s.want("412 lost-update", ask{method: http.MethodDelete, path: "/v2/me/reviews/c", as: learner, header: map[string]string{"If-Match": `"7-en"`}})
 
 	put("404 not-found", "/progress/c/none", m{"position": .1})
-	put("400 invalid-fields", "/progress/c/l", m{"position": 2})
+	put("400 invalid-fields", "/progress/c/l", m{"position": 2e9})
 	put("201", "/progress/c/l", m{"position": .6, "time_by_device": m{"a": 5}})
 	merged := put("200", "/progress/c/l", m{"position": .2, "completed": true, "time_by_device": m{"a": 3, "b": 1}})
 	if merged.json["position"] != .6 || merged.json["completed"] != true {
 		t.Errorf("merged: %s", merged.body)
+	}
+	if got := put("200", "/progress/c/l", m{"position": 754.5}).json["position"]; got != 754.5 { // seconds, for this app
+		t.Errorf("the position is %v", got)
 	}
 	put("404 not-found", "/bookmarks/none", nil)
 	put("201", "/bookmarks/c", m{})
@@ -70,4 +77,80 @@ func TestMyThings(t *testing.T) {
 	s.want("403 forbidden", ask{method: http.MethodPatch, path: "/v2/courses/c/reviews/x", as: learner, body: m{"hidden": true}})
 	s.want("404 not-found", ask{method: http.MethodPatch, path: "/v2/courses/c/reviews/x", as: editor, body: m{"hidden": true}})
 	s.want("400 invalid-fields", ask{method: http.MethodPatch, path: "/v2/courses/c/reviews/x", as: editor, body: m{"rating": 1}})
+}
+
+func TestMyPreferences(t *testing.T) {
+	s := newServer(t)
+	const path = "/v2/me/preferences"
+	s.want("401 unauthorized", ask{method: http.MethodGet, path: path})
+	s.want("401 unauthorized", ask{method: http.MethodPut, path: path, body: m{}})
+	for _, step := range []struct {
+		status string
+		body   any
+		want   m // what is read afterwards
+	}{
+		{"200", m{}, m{"locale": nil, "timezone": nil}},
+		{"200", m{"locale": "zh-CN", "timezone": "Asia/Shanghai"}, m{"locale": "zh-Hans", "timezone": "Asia/Shanghai"}},
+		{"400 invalid-fields", m{"locale": "de"}, m{"locale": "zh-Hans", "timezone": "Asia/Shanghai"}},
+		{"400 invalid-fields", m{"locale": "fr", "timezone": "Nowhere"}, m{"locale": "zh-Hans", "timezone": "Asia/Shanghai"}},
+		{"400 invalid-fields", m{"theme": "dark"}, m{"locale": "zh-Hans", "timezone": "Asia/Shanghai"}},
+		{"400 invalid-fields", m{"locale": 1}, m{"locale": "zh-Hans", "timezone": "Asia/Shanghai"}},
+		{"400 invalid-body", "", m{"locale": "zh-Hans", "timezone": "Asia/Shanghai"}},
+		{"200", m{"locale": "fr"}, m{"locale": "fr", "timezone": nil}},
+		{"200", m{"locale": nil, "timezone": "UTC"}, m{"locale": nil, "timezone": "UTC"}},
+	} {
+		put := s.want(step.status, ask{method: http.MethodPut, path: path, as: learner, body: step.body})
+		got := s.want("200", ask{method: http.MethodGet, path: path, as: learner})
+		if diff := cmp.Diff(step.want, got.json); diff != "" {
+			t.Errorf("after %v: %s", step.body, diff)
+		}
+		if put.status == http.StatusOK {
+			if diff := cmp.Diff(step.want, put.json); diff != "" || put.header.Get("Carrel-As-Of") == "" {
+				t.Errorf("%v is answered with %v: %s", step.body, put.header, diff)
+			}
+		}
+	}
+	// The language of answers goes by each request.
+	s.want("200", ask{method: http.MethodPut, path: path, as: learner, body: m{"locale": "fr"}})
+	if got := s.want("404 not-found", ask{method: http.MethodGet, path: "/v2/courses/none", as: learner}); got.header.Get("Content-Language") != "en" {
+		t.Errorf("the answer is in %q", got.header.Get("Content-Language"))
+	}
+}
+
+// TestReviewsWithoutAName: a token without a name makes a review by "a learner", in whichever language it is read.
+func TestReviewsWithoutAName(t *testing.T) {
+	s := newServer(t)
+	nameless := catalog.Actor{Subject: "nn"}
+	s.want("201", ask{method: http.MethodPut, path: "/v2/courses/c", as: editor, body: m{"title": "T"}})
+	s.want("201", ask{method: http.MethodPut, path: "/v2/me/enrollments/c", as: nameless})
+	s.want("201", ask{method: http.MethodPut, path: "/v2/me/reviews/c", as: nameless, body: m{"rating": 4, "text": "Good."}})
+	for locale, want := range map[string]string{"en": "A learner", "fr": "Un apprenant", "zh-Hans": "一位学习者"} {
+		for _, path := range []string{"/v2/courses/c/reviews", "/v2/me/reviews"} {
+			got := s.want("200", ask{method: http.MethodGet, path: path + "?locale=" + locale, as: nameless}).items()
+			if len(got) != 1 || got[0]["by"] != want {
+				t.Errorf("%s in %s: %v, want it by %q", path, locale, got, want)
+			}
+		}
+	}
+}
+
+// TestPrerequisitesOfOthers: a document does not name courses that its reader may not see.
+func TestPrerequisitesOfOthers(t *testing.T) {
+	s := newServer(t)
+	s.want("201", ask{method: http.MethodPut, path: "/v2/courses/draft", as: editor, body: m{"title": "T", "state": "draft"}})
+	s.want("201", ask{method: http.MethodPut, path: "/v2/courses/pub", as: editor, body: m{"title": "T"}})
+	made := s.want("201", ask{method: http.MethodPut, path: "/v2/courses/c", as: editor, body: m{"title": "T", "prerequisites": []string{"draft", "pub"}}})
+	all, seen := []any{"draft", "pub"}, []any{"pub"}
+	if diff := cmp.Diff(all, made.json["prerequisites"]); diff != "" {
+		t.Error(diff)
+	}
+	for _, tt := range []struct {
+		as   catalog.Actor
+		want []any
+	}{{nobody, seen}, {learner, seen}, {acme, seen}, {editor, all}} {
+		got := s.want("200", ask{method: http.MethodGet, path: "/v2/courses/c", as: tt.as}).json["prerequisites"]
+		if diff := cmp.Diff(any(tt.want), got); diff != "" {
+			t.Errorf("%q: %s", tt.as.Subject, diff)
+		}
+	}
 }

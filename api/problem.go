@@ -143,24 +143,26 @@ func (a *API) problem(c *call, f *fault.Error, status int) problem {
 	}
 	args := withReason(p, f)
 	out.Detail = text(p, "problem."+string(f.Code)+".detail", args)
-	fields := fieldsOf(f)
-	for _, field := range fields[:min(len(fields), maxBodyFields)] {
+	for _, field := range f.Fields[:min(len(f.Fields), maxBodyFields)] {
 		out.Errors = append(out.Errors, problemField{Pointer: field.Pointer, Code: field.Code, Detail: fieldText(p, field)})
+	}
+	if f.Code == fault.InvalidParameter && len(out.Errors) == 0 && args["name"] != nil {
+		out.Errors = []problemField{parameterField(p, f, args)}
 	}
 	return out
 }
 
-// fieldsOf returns the fields of a fault. A parameter's is made of its name and of the reason where whoever refused it gave no field.
-func fieldsOf(f *fault.Error) []fault.Field {
-	name, _ := f.Args["name"].(string)
-	if len(f.Fields) > 0 || f.Code != fault.InvalidParameter || name == "" {
-		return f.Fields
-	}
+// parameterField is the entry of errors for a parameter that was refused by its name only; args are those of [withReason].
+func parameterField(p *locales.Printer, f *fault.Error, args map[string]any) problemField {
 	code, ok := f.Args["reason"].(fault.Code)
 	if !ok {
 		code = fault.BadValue
 	}
-	return []fault.Field{{Pointer: cut(name), Code: code, Args: f.Args}}
+	reason := placeholderValue(p, args["reason"])
+	if reason == "" {
+		reason = p.Text("reason.unknown", nil)
+	}
+	return problemField{Pointer: placeholderValue(p, args["name"]), Code: code, Detail: reason}
 }
 
 func fieldText(p *locales.Printer, f fault.Field) string {

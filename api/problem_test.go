@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/locales"
 )
@@ -79,6 +81,34 @@ func TestProblemDetails(t *testing.T) {
 			if !strings.Contains(detail, part) {
 				t.Errorf("%s: %q has no %q", tt.name, detail, part)
 			}
+		}
+	}
+}
+
+// TestParameterErrors: whoever refuses a parameter, the problem names it and the cause.
+func TestParameterErrors(t *testing.T) {
+	a := &API{cfg: Config{Texts: loadTexts(t)}}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want []problemField
+	}{
+		{"a field", badParameter("limit", fault.OutOfRange, "", "min", 1, "max", 100), []problemField{{"limit", fault.OutOfRange, "Must be between 1 and 100."}}},
+		{
+			"a code", fault.New("", fault.InvalidParameter, "name", "facets", "value", "x", "reason", fault.BadValue, "allowed", "tags, level"),
+			[]problemField{{"facets", fault.BadValue, "Must be one of: tags, level."}},
+		},
+		{"a sentence", fault.New("", fault.InvalidParameter, "name", "q", "reason", "it is odd"), []problemField{{"q", fault.BadValue, "it is odd"}}},
+		{"no reason", fault.New("", fault.InvalidParameter, "name", "q"), []problemField{{"q", fault.BadValue, "it does not fit here."}}},
+		{"no name", fault.New("", fault.InvalidParameter), nil},
+	} {
+		f := asFault(tt.err)
+		got := a.problem(&call{tag: locales.English}, f, statusOf(f.Code))
+		if diff := cmp.Diff(tt.want, got.Errors); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+		if len(tt.want) > 0 && !strings.Contains(got.Detail, tt.want[0].Detail) {
+			t.Errorf("%s: the detail %q does not name the cause %q", tt.name, got.Detail, tt.want[0].Detail)
 		}
 	}
 }

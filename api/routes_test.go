@@ -88,7 +88,12 @@ func TestEveryOperation(t *testing.T) {
 		ok("200", ask{method: put, path: v.path, as: editor, body: v.body})
 		ok("200", ask{method: patch, path: v.path, as: editor, body: v.patch, header: map[string]string{"Content-Type": mergePatch}})
 		one := ok("200", ask{method: get, path: v.path})
-		ok("304", ask{method: get, path: v.path, header: map[string]string{"If-None-Match": one.header.Get("ETag")}})
+		held := map[string]string{"If-None-Match": one.header.Get("ETag")}
+		if strings.HasPrefix(v.path, "/v2/instructors/") { // ratings move without a new version
+			ok("200", ask{method: get, path: v.path, header: held})
+		} else {
+			ok("304", ask{method: get, path: v.path, header: held})
+		}
 		ok("200", ask{method: get, path: v.path[:strings.LastIndexByte(v.path, '/')]})
 	}
 	ok("201", ask{method: http.MethodPost, path: "/v2/courses", as: editor, body: m{"id": "C1", "title": "Learning Go", "tags": []string{"go"}, "instructors": []string{"ada"}}})
@@ -99,7 +104,8 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: put, path: "/v2/courses/C1/content", as: editor, body: m{
 		"modules": []m{{"id": "m1", "title": m{"en": "One"}}}, "lessons": []m{{"id": "l1", "module": "m1", "title": m{"en": "Hello"}, "body": m{"en": "<p>Hi</p>"}}},
 	}})
-	ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
+	content := ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
+	ok("304", ask{method: get, path: "/v2/courses/C1/content", as: editor, header: map[string]string{"If-None-Match": content.header.Get("ETag")}})
 
 	ok("201", ask{method: put, path: "/v2/me/enrollments/C1", as: learner, body: m{"state": "active"}})
 	ok("200", ask{method: get, path: "/v2/me/enrollments", as: learner})
@@ -130,6 +136,8 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: get, path: imported.header.Get("Location") + "/errors.csv", as: editor})
 	ok("200", ask{method: get, path: "/v2/imports", as: editor})
 
+	ok("200", ask{method: put, path: "/v2/me/preferences", as: learner, body: m{"locale": "fr", "timezone": nil}})
+	ok("200", ask{method: get, path: "/v2/me/preferences", as: learner})
 	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/bookmarks/C1", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})

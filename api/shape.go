@@ -21,20 +21,24 @@ func (*readOnly) UnmarshalJSON([]byte) error { return nil }
 // MarshalJSON writes null; such fields are left out of what we send.
 func (readOnly) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
 
-// idRef is an id, or an object that has one: so that what was read can be sent back.
-type idRef string
+// idRef is an id, or an object that has one and perhaps a name: so that what was read can be sent back.
+type idRef struct{ ID, Name string }
+
+// MarshalJSON writes the short form.
+func (i idRef) MarshalJSON() ([]byte, error) { return json.Marshal(i.ID) }
 
 // UnmarshalJSON reads either form.
 func (i *idRef) UnmarshalJSON(text []byte) error {
 	var object struct {
-		ID string `json:"id"`
+		ID   string `json:"id"`
+		Name string `json:"name"`
 	}
 	if len(text) > 0 && text[0] == '{' {
 		err := json.Unmarshal(text, &object)
-		*i = idRef(object.ID)
+		*i = idRef(object)
 		return err
 	}
-	return json.Unmarshal(text, (*string)(i))
+	return json.Unmarshal(text, &i.ID)
 }
 
 var (

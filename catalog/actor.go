@@ -46,8 +46,8 @@ func (a Actor) Staff() bool {
 // Sees reports whether the actor sees published things of an organization. Everyone sees the public catalog.
 func (a Actor) Sees(org OrgID) bool { return org == "" || a.Org == org || a.Staff() }
 
-// SeesDrafts reports whether the actor sees an organization's drafts: its editors and translators do.
-func (a Actor) SeesDrafts(org OrgID) bool { return a.Edits(org) || a.Translates(org) }
+// SeesDrafts reports whether the actor sees an organization's drafts: its editors and the staff do.
+func (a Actor) SeesDrafts(org OrgID) bool { return a.Edits(org) || a.Staff() }
 
 // System is the program itself: the importer of the demo catalog, the flusher of stats.
 var System = Actor{Subject: "system", Roles: []Role{RoleAdmin}}

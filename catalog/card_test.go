@@ -110,3 +110,49 @@ func TestCardAndDocument(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestPrerequisitesOfADocument: nobody learns by a document of courses that they may not see, but who writes it sees all that it names.
+func TestPrerequisitesOfADocument(t *testing.T) {
+	c := world(t)
+	all := []CourseID{"arch", "draft", "pub", "gone"}
+	must(t, c, System, func(tx *Tx) error {
+		if _, err := tx.PutCourse(course("gone", Published), Cond{}); err != nil {
+			return err
+		}
+		made := course("more", Published)
+		made.Prerequisites = all
+		if _, err := tx.PutCourse(made, Cond{}); err != nil {
+			return err
+		}
+		inside := course("acme~more", Published)
+		inside.Prerequisites = []CourseID{"pub", "acme~draft", "acme~pub"}
+		_, err := tx.PutCourse(inside, Cond{})
+		return err
+	})
+	must(t, c, System, func(tx *Tx) error { return tx.DeleteCourse("gone", Cond{}) })
+	for _, tc := range []struct {
+		actor string
+		id    CourseID
+		want  []CourseID
+	}{
+		{"anon", "more", []CourseID{"arch", "pub"}},
+		{"learner", "more", []CourseID{"arch", "pub"}},
+		{"acmeEditor", "more", []CourseID{"arch", "pub"}},
+		{"staffEditor", "more", all},
+		{"translator", "more", all},
+		{"acmeLearner", "acme~more", []CourseID{"pub", "acme~pub"}},
+		{"acmeEditor", "acme~more", []CourseID{"pub", "acme~draft", "acme~pub"}},
+		{"anon", "pub", []CourseID{}},
+	} {
+		doc := look(t, c, func(v *View) (Document, error) {
+			s, err := v.CourseFor(cast[tc.actor], tc.id)
+			if err != nil {
+				return Document{}, err
+			}
+			return v.Document(cast[tc.actor], s, English)
+		})
+		if diff := cmp.Diff(tc.want, doc.Prerequisites); diff != "" {
+			t.Errorf("%s reads %s: %s", tc.actor, tc.id, diff)
+		}
+	}
+}

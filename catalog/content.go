@@ -41,7 +41,7 @@ func (v *View) Content(actor Actor, id CourseID) (Content, error) {
 
 // readsContent reports whether an actor who sees a course may read its lessons.
 func (v *View) readsContent(actor Actor, c Course) (bool, error) {
-	if c.ContentPublic || actor.SeesDrafts(OrgOf(string(c.ID))) {
+	if org := OrgOf(string(c.ID)); c.ContentPublic || actor.SeesDrafts(org) || actor.Translates(org) {
 		return true, nil
 	}
 	if actor.Anonymous() {

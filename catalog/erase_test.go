@@ -45,6 +45,7 @@ func TestErasureLeavesTheNumbers(t *testing.T) {
 	enroll(t, c, lea, "x", Completed)
 	review(t, c, lea, "x", Review{Rating: 2, Instructors: map[InstructorID]int{"ann": 1, "bob": 5}, Text: "so-so"})
 	must(t, c, lea, (*Tx).RecordMembership)
+	must(t, c, lea, func(tx *Tx) error { return tx.PutPreferences("lea", Preferences{Locale: French}) })
 	enroll(t, c, learner, "x", Active)
 	flushed(t, c)
 	before, ann := courseStats(t, c, "x"), instructorStats(t, c, "ann")

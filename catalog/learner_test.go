@@ -217,7 +217,7 @@ func progressOf(t *rapid.T, name string) Progress {
 			}
 		}
 	}))
-	p := Progress{Position: rapid.Float64Range(0, 1).Draw(t, name+" position"), Completed: rapid.Bool().Draw(t, name+" completed")}
+	p := Progress{Position: rapid.Float64Range(0, maxProgress).Draw(t, name+" position"), Completed: rapid.Bool().Draw(t, name+" completed")}
 	times := rapid.MapOfN(devices, rapid.Float64Range(0, 5), 0, MaxDevices).Draw(t, name+" times")
 	if len(times) > 0 {
 		p.TimeByDevice = times
@@ -287,8 +287,10 @@ func TestPutProgress(t *testing.T) {
 		pointer string
 		code    fault.Code
 	}{
-		{"beyond the end", Progress{Position: 1.1}, "/position", fault.OutOfRange},
+		{"before the start", Progress{Position: -.1}, "/position", fault.OutOfRange},
+		{"beyond the end", Progress{Position: maxProgress + 1}, "/position", fault.OutOfRange},
 		{"no number", Progress{Position: math.NaN()}, "/position", fault.OutOfRange},
+		{"without end", Progress{Position: math.Inf(1)}, "/position", fault.OutOfRange},
 		{"too many devices", Progress{TimeByDevice: many}, "/time_by_device", fault.TooMany},
 		{"a nameless device", Progress{TimeByDevice: map[string]float64{"": 1}}, "/time_by_device/", fault.BadID},
 		{"time runs backwards", Progress{TimeByDevice: map[string]float64{"a/b": -1}}, "/time_by_device/a~1b", fault.OutOfRange},
@@ -323,12 +325,13 @@ func TestPutProgress(t *testing.T) {
 		{Progress{Position: .5, TimeByDevice: map[string]float64{"phone": 60}}, true},
 		{Progress{Position: .4, TimeByDevice: map[string]float64{"phone": 50}}, false},
 		{Progress{Completed: true, TimeByDevice: map[string]float64{"tablet": 5}}, true},
+		{Progress{Position: maxProgress}, true}, // the unit is the app's own
 	} {
 		if changed, err := put(learner, "pub", lesson, step.p); err != nil || changed != step.want {
 			t.Errorf("%+v: changed %v, %v", step.p, changed, err)
 		}
 	}
-	want := map[string]Progress{lesson: {Position: .5, Completed: true, TimeByDevice: map[string]float64{"phone": 60, "tablet": 5}}}
+	want := map[string]Progress{lesson: {Position: maxProgress, Completed: true, TimeByDevice: map[string]float64{"phone": 60, "tablet": 5}}}
 	got := look(t, c, func(v *View) (map[string]Progress, error) { return v.MyProgressIn("lea", "pub") })
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -441,6 +444,9 @@ func TestExportHoldsAllKinds(t *testing.T) {
 		if _, err := tx.PutBookmark("lea", "arch"); err != nil {
 			return err
 		}
+		if err := tx.PutPreferences("lea", Preferences{Locale: French, Timezone: "Europe/Paris"}); err != nil {
+			return err
+		}
 		_, err := tx.PutProgress("lea", "pub", smallContent().Lessons[0].ID, Progress{Position: 1})
 		return err
 	})
@@ -457,7 +463,7 @@ func TestExportHoldsAllKinds(t *testing.T) {
 	}
 	want := map[coursesync.Kind][]string{
 		KindEnrollment: {"pub"}, KindReview: {"pub"}, KindMembership: {"acme"}, KindBookmark: {"pub"}, kindAccount: {""},
-		KindProgress: {"pub/" + smallContent().Lessons[0].ID},
+		KindProgress: {"pub/" + smallContent().Lessons[0].ID}, KindPreference: {preferLocale, preferTimezone},
 	}
 	if d := cmp.Diff(want, keys); d != "" {
 		t.Error(d)

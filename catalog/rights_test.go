@@ -65,7 +65,7 @@ var editors = may{
 // hidden is the answer to every write that names a draft and says whether it exists.
 var hidden = may{
 	"anon": {u, u, u}, "learner": {n, n, n}, "acmeLearner": {n, n, n}, "staffEditor": {yes, yes, yes}, "acmeEditor": {n, yes, n}, "bolzEditor": {n, n, yes},
-	"translator": {f, f, f}, "acmeTransl": {n, f, n}, "admin": {yes, yes, yes}, "acmeAdmin": {n, yes, n},
+	"translator": {f, f, f}, "acmeTransl": {n, n, n}, "admin": {yes, yes, yes}, "acmeAdmin": {n, yes, n},
 }
 
 // translators is the answer to a write of a translation.
@@ -172,7 +172,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	everything := slices.Concat(all("acme"), all(""), all("bolz"))
 	want := map[string][]string{
 		"anon": pub, "learner": pub, "acmeLearner": slices.Concat(own, pub),
-		"acmeEditor": slices.Concat(all("acme"), pub), "acmeTransl": slices.Concat(all("acme"), pub), "acmeAdmin": slices.Concat(all("acme"), pub),
+		"acmeEditor": slices.Concat(all("acme"), pub), "acmeTransl": slices.Concat(own, pub), "acmeAdmin": slices.Concat(all("acme"), pub),
 		"bolzEditor": slices.Concat(pub, all("bolz")), "staffEditor": everything, "translator": everything, "admin": everything,
 	}
 	for who, actor := range cast {
@@ -192,7 +192,7 @@ func TestWhoSeesWhat(t *testing.T) {
 					}
 					_, content := v.Content(actor, CourseID(id))
 					wantContent := fault.CodeOf(err)
-					if err == nil && !actor.SeesDrafts(OrgOf(id)) {
+					if err == nil && !actor.SeesDrafts(OrgOf(id)) && !actor.Translates(OrgOf(id)) {
 						wantContent = fault.NotEnrolled
 					}
 					wantCode(t, content, wantContent)

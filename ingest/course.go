@@ -259,8 +259,8 @@ func (a *applier) numbers() error {
 	}
 	a.set("currency", &c.Currency)
 	c.Currency = strings.ToUpper(c.Currency)
-	if c.Price == nil || *c.Price == 0 {
-		c.Currency = "" // a free course has none
+	if c.Price == nil {
+		c.Currency = "" // of nothing
 	}
 	return nil
 }

@@ -296,8 +296,12 @@ func (b *binding) clean(v string) string {
 	return v
 }
 
-// trim cuts blanks and zero-width characters at both ends.
+// invisible characters that spreadsheets and web pages leave in cells. Joiners stay: some scripts need them.
+var invisible = strings.NewReplacer("\u200b", "", "\ufeff", "", "\u2060", "")
+
+// trim drops invisible characters and cuts blanks at both ends.
 func trim(v string) string {
+	v = invisible.Replace(v)
 	return strings.TrimFunc(v, func(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.Cf, c) })
 }
 

@@ -6,10 +6,12 @@ import (
 	"sort"
 )
 
-// collector takes rows one by one and, in the same pass, filters them, counts the facets and keeps the first hits of the page.
+// collector takes the rows of one page of the columns after another and, in the same pass, filters them, counts the facets and keeps the first hits.
 type collector struct {
 	p      *plan
 	facets []*counter
+	passed [pageRows]uint8
+	failed [][]uint8 // by group: the rows of the page that fail it alone
 	total  int
 	rest   int     // that come after the cursor
 	top    []key   // sorted, at most p.limit
@@ -17,7 +19,7 @@ type collector struct {
 }
 
 func (p *plan) newCollector() *collector {
-	c := &collector{p: p, top: make([]key, 0, p.limit+1), worst: math.Inf(1)}
+	c := &collector{p: p, top: make([]key, 0, p.limit+1), worst: math.Inf(1), failed: make([][]uint8, len(p.groups))}
 	for _, name := range p.facets {
 		own := slices.IndexFunc(p.groups, func(g group) bool { return g.facet == name })
 		c.facets = append(c.facets, p.newCounter(name, own))
@@ -25,36 +27,57 @@ func (p *plan) newCollector() *collector {
 	return c
 }
 
-// add takes a visible row that the query has found.
-func (c *collector) add(i int32, r *row, score float64) {
-	failed := -1
-	for g := range c.p.groups {
-		if c.p.groups[g].pass(r) {
+// add takes rows of a page that the caller sees and the query has found.
+func (c *collector) add(n int, p *page, list []uint8, m *matches) {
+	passed := c.filter(p, list)
+	c.total += len(passed)
+	for _, f := range c.facets {
+		f.count(p, passed)
+		if f.own >= 0 {
+			f.count(p, c.failed[f.own])
+		}
+	}
+	first := int32(n * pageRows) //nolint:gosec // far fewer than 2^31
+	for _, j := range passed {
+		i := first + int32(j)
+		num, missing := c.p.valueOf(p, j, i, m)
+		if num > c.worst && !missing { // most rows are not among the first, which this tells without more ado
+			c.rest++
 			continue
 		}
-		if failed >= 0 {
-			return // it fails two: no facet counts it
-		}
-		failed = g
+		c.keep(key{num: num, missing: missing, row: i})
 	}
-	if failed >= 0 {
-		for _, f := range c.facets {
-			if f.own == failed {
-				f.count(r)
+}
+
+// filter returns the rows that pass all filters, and leaves those that fail a single one in failed: that one's facet counts them still.
+func (c *collector) filter(p *page, list []uint8) []uint8 {
+	groups := c.p.groups
+	if len(groups) == 0 {
+		return list
+	}
+	passed := c.passed[:0]
+	for g := range c.failed {
+		c.failed[g] = c.failed[g][:0]
+	}
+next:
+	for _, j := range list {
+		failed := -1
+		for g := range groups {
+			if groups[g].pass(&p.rows[j]) {
+				continue
 			}
+			if failed >= 0 {
+				continue next // it fails two: no facet counts it
+			}
+			failed = g
 		}
-		return
+		if failed >= 0 {
+			c.failed[failed] = append(c.failed[failed], j)
+		} else {
+			passed = append(passed, j)
+		}
 	}
-	c.total++
-	for _, f := range c.facets {
-		f.count(r)
-	}
-	num, missing := c.p.valueOf(r, score)
-	if num > c.worst && !missing { // most rows are not among the first, which this tells without more ado
-		c.rest++
-		return
-	}
-	c.keep(key{num: num, missing: missing, row: i})
+	return passed
 }
 
 // keep takes a hit into the page if it is among the first that come after the cursor.

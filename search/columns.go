@@ -19,8 +19,7 @@ const noTime = math.MinInt64
 // ref stands for a value in a dict; 0 is none.
 type ref uint32
 
-// row is what searches filter, count and sort a course by. Every search reads all of them, so they are small and lie side by side;
-// so do the references of a page's rows, see edit.seal.
+// row is what searches filter and sort a course by.
 type row struct {
 	tags        []ref
 	instructors []ref
@@ -35,7 +34,6 @@ type row struct {
 
 	// From course_stats, which change without the course.
 	enrollments int32
-	popularity  float32 // what enrollments add to a score
 	rating      float64 // NaN: none
 
 	published int64 // microseconds; noTime
@@ -72,6 +70,8 @@ type page struct {
 	rows    [pageRows]row
 	details [pageRows]details
 	lengths [pageRows][langs]int32 // of the text in each language, see textLengths
+
+	hot *hot // made from the rows when the page is sealed
 
 	keys  [locales]atomic.Pointer[[pageRows]string] // of collation
 	folds [locales]atomic.Pointer[[pageRows]string] // of titles, for suggestions
@@ -136,6 +136,11 @@ func (c *columns) details(i int32) *details {
 	return &c.pages[int(i)/pageRows].details[int(i)%pageRows]
 }
 
+// hot returns the columns of a row's page, and its place in them.
+func (c *columns) hot(i int32) (*hot, uint8) {
+	return c.pages[int(i)/pageRows].hot, uint8(int(i) % pageRows) //nolint:gosec // pageRows is 256
+}
+
 // norm returns, by row, BM25's norm of a course's text in a language. It is made by the first search that needs it.
 func (c *columns) norm(lang int) []float32 {
 	n := &c.norms[lang]
@@ -174,9 +179,9 @@ func (c *columns) ancestors(r ref) func(yield func(ref) bool) {
 }
 
 // instructorRating is the mean of a course's rated instructors, with two decimals as cards show it; NaN when none is rated.
-func (c *columns) instructorRating(r *row) float64 {
+func (c *columns) instructorRating(instructors []ref) float64 {
 	sum, n := 0.0, 0
-	for _, who := range r.instructors {
+	for _, who := range instructors {
 		if info := at(c.instructors, who); info != nil && info.exists && !math.IsNaN(info.rating) {
 			sum += info.rating
 			n++

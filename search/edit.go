@@ -72,7 +72,7 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 func (e *edit) dropCourse(id catalog.CourseID) {
 	i, r := e.rowOf(id)
 	e.setLengths(i, [langs]int32{})
-	*r = row{rating: r.rating, enrollments: r.enrollments, popularity: r.popularity}
+	*r = row{rating: r.rating, enrollments: r.enrollments}
 	*e.details(i) = details{}
 }
 
@@ -86,23 +86,10 @@ func (e *edit) setLengths(i int32, lengths [langs]int32) {
 	*old = lengths
 }
 
-// seal ends the edit: the references of each page that changed are laid side by side, since every search walks over them.
+// seal ends the edit: what searches walk over is made from the rows of each page that changed.
 func (e *edit) seal() *columns {
 	for p := range e.owned {
-		n := 0
-		for i := range p.rows {
-			n += len(p.rows[i].tags) + len(p.rows[i].instructors)
-		}
-		all := make([]ref, 0, n)
-		lay := func(list *[]ref) {
-			from := len(all)
-			all = append(all, *list...)
-			*list = all[from:len(all):len(all)]
-		}
-		for i := range p.rows {
-			lay(&p.rows[i].tags)
-			lay(&p.rows[i].instructors)
-		}
+		p.hot = newHot(p)
 	}
 	e.owned = nil
 	return e.columns
@@ -111,7 +98,6 @@ func (e *edit) seal() *columns {
 func (e *edit) putStats(id catalog.CourseID, s catalog.CourseStats) {
 	_, r := e.rowOf(id)
 	r.rating, r.enrollments = orNaN(s.Rating), int32(min(max(s.Enrollments, 0), math.MaxInt32)) //nolint:gosec // bounded
-	r.popularity = popularity(r.enrollments)
 }
 
 // refs numbers the values of a list, each once.

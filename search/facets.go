@@ -29,51 +29,79 @@ type counter struct {
 	name   string
 	own    int // the group that this facet ignores; −1: none
 	counts []int32
-	count  func(r *row)
+	count  func(p *page, list []uint8) // takes rows of a page
 }
 
 func (p *plan) newCounter(name string, own int) *counter {
 	f := &counter{p: p, name: name, own: own}
 	f.counts = make([]int32, f.size())
+	if name == FacetRating || name == FacetInstructorRating {
+		f.counts = make([]int32, f.size()+1) // the last for ratings in no bucket
+	}
 	counts := f.counts
 	switch name {
 	case FacetTags:
-		f.count = func(r *row) { bump(counts, r.tags) }
+		f.count = func(p *page, list []uint8) { bumpAll(counts, &p.hot.tags, list) }
 	case FacetInstructors:
-		f.count = func(r *row) { bump(counts, r.instructors) }
+		f.count = func(p *page, list []uint8) { bumpAll(counts, &p.hot.instructors, list) }
 	case FacetCategory:
-		f.count = func(r *row) { counts[r.category]++ }
-	case FacetLevel:
-		f.count = func(r *row) { counts[r.level]++ }
+		f.count = func(p *page, list []uint8) { bump(counts, &p.hot.category, list) }
 	case FacetLanguage:
-		f.count = func(r *row) { counts[r.language]++ }
+		f.count = func(p *page, list []uint8) { bump(counts, &p.hot.language, list) }
 	case FacetProvider:
-		f.count = func(r *row) { counts[r.provider]++ }
+		f.count = func(p *page, list []uint8) { bump(counts, &p.hot.provider, list) }
+	case FacetLevel:
+		f.count = func(p *page, list []uint8) { bump(counts, &p.hot.level, list) }
 	case FacetAvailability:
-		f.count = func(r *row) { counts[1+r.availability(p.now)]++ }
+		f.count = func(pg *page, list []uint8) {
+			for _, j := range list {
+				counts[1+pg.rows[j].availability(p.now)]++
+			}
+		}
 	case FacetRating:
-		f.count = func(r *row) { bumpRating(counts, r.rating) }
+		f.count = func(p *page, list []uint8) { bump(counts[1:], &p.hot.bucket, list) }
 	case FacetInstructorRating:
-		f.count = func(r *row) { bumpRating(counts, p.cols.instructorRating(r)) }
+		f.count = func(pg *page, list []uint8) {
+			for _, j := range list {
+				counts[1+bestBucket(p.cols.instructorRating(pg.hot.instructors.of(j)))]++
+			}
+		}
 	case FacetDuration:
-		f.count = func(r *row) { bumpDuration(counts, int(r.duration)) }
+		f.count = func(p *page, list []uint8) {
+			for _, j := range list {
+				bumpDuration(counts, int(p.hot.duration[j]))
+			}
+		}
 	}
 	return f
 }
 
-func bump(counts []int32, refs []ref) {
-	for _, r := range refs {
-		counts[r]++
+// bump counts the value of each row in a column.
+func bump[T ~uint8 | ~uint32](counts []int32, column *[pageRows]T, list []uint8) {
+	for _, j := range list {
+		counts[column[j]]++
 	}
 }
 
-func bumpRating(counts []int32, rating float64) {
-	for i := range ratingBuckets {
-		if rating >= ratingBuckets[i].least {
-			counts[1+i]++
+func bumpAll(counts []int32, l *lists, list []uint8) {
+	for _, j := range list {
+		for _, r := range l.of(j) {
+			counts[r]++
 		}
 	}
 }
+
+// bestBucket is the place of the best bucket that a rating is in, from 0; that of none comes last.
+func bestBucket(rating float64) uint8 {
+	for i := range ratingBuckets {
+		if rating >= ratingBuckets[i].least {
+			return uint8(i) //nolint:gosec // a few
+		}
+	}
+	return noBucket
+}
+
+const noBucket = uint8(len(ratingBuckets))
 
 func bumpDuration(counts []int32, minutes int) {
 	for i := range durationBuckets {
@@ -154,8 +182,14 @@ func (r *Request) selectsDuration(from, to int) bool {
 
 // values lists the facet as CONTRACT shows it.
 func (f *counter) values() []FacetValue {
-	if f.name == FacetCategory {
+	switch f.name {
+	case FacetCategory:
 		f.rollUp()
+	case FacetRating, FacetInstructorRating: // what is in a bucket is in those below it
+		f.counts = f.counts[:len(ratingNames)]
+		for i := 2; i < len(f.counts); i++ {
+			f.counts[i] += f.counts[i-1]
+		}
 	}
 	limit := f.p.req.FacetLimit
 	if limit == 0 {
@@ -220,10 +254,9 @@ func (f *counter) visible(i int) bool {
 		return true // these values are no secret
 	}
 	all := f.p.newCounter(f.name, -1)
-	for n := range int32(f.p.cols.n) { //nolint:gosec // far fewer than 2^31
-		if r := f.p.cols.row(n); f.p.sees(r) {
-			all.count(r)
-		}
+	var room [pageRows]uint8
+	for _, pg := range f.p.cols.pages {
+		all.count(pg, f.p.seen(pg.hot, room[:0]))
 	}
 	if f.name == FacetCategory {
 		all.rollUp()

@@ -65,20 +65,21 @@ func hasWords(q query.Query) bool {
 }
 
 // valueOf returns the number that a row is sorted by, turned so that less comes first.
-func (p *plan) valueOf(r *row, score float64) (num float64, missing bool) {
+func (p *plan) valueOf(pg *page, j uint8, i int32, m *matches) (num float64, missing bool) {
 	switch p.order.by {
 	case SortRelevance:
-		num = score
+		num = p.score(m, i, pg.hot, j)
 	case SortRating:
-		if num = r.rating; num != num { // NaN
+		if num = pg.hot.rating[j]; math.IsNaN(num) {
 			num = p.cols.prior
 		}
 	case SortNewest:
-		num, missing = float64(r.published), r.published == noTime
+		published := pg.rows[j].published
+		num, missing = float64(published), published == noTime
 	case SortPopular:
-		num = float64(r.enrollments)
+		num = float64(pg.hot.enrollments[j])
 	case SortDuration:
-		num, missing = float64(r.duration), r.duration == 0
+		num, missing = float64(pg.hot.duration[j]), pg.hot.duration[j] == 0
 	}
 	switch {
 	case missing:

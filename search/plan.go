@@ -76,7 +76,7 @@ func facetsOf(req *Request) []string {
 	return once
 }
 
-// see works out what the caller may see. Everything else of the search looks at no row that this leaves out.
+// see works out what the caller may see.
 func (p *plan) see() {
 	var wanted uint8
 	for _, s := range p.req.States {
@@ -101,11 +101,6 @@ func (p *plan) see() {
 	}
 }
 
-// sees reports whether a row is there for the caller.
-func (p *plan) sees(r *row) bool {
-	return r.state != 0 && int(r.org) < len(p.allowed) && p.allowed[r.org]>>r.state&1 == 1
-}
-
 // filter makes the groups from the request's filters.
 func (p *plan) filter() {
 	r, d := p.req, p.x.dicts
@@ -126,7 +121,7 @@ func (p *plan) filter() {
 		p.group(FacetRating, func(w *row) bool { return w.rating >= *r.MinRating })
 	}
 	if r.MinInstructorRating != nil {
-		p.group(FacetInstructorRating, func(w *row) bool { return p.cols.instructorRating(w) >= *r.MinInstructorRating })
+		p.group(FacetInstructorRating, func(w *row) bool { return p.cols.instructorRating(w.instructors) >= *r.MinInstructorRating })
 	}
 	if r.MinDuration != nil || r.MaxDuration != nil {
 		p.group(FacetDuration, func(w *row) bool {

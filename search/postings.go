@@ -159,7 +159,7 @@ func (m *matcher) seen(i int32) bool {
 	return uint32(i) < uint32(len(m.visible)) && m.visible[i] //nolint:gosec // −1 becomes too large
 }
 
-// beginning calls fn for every visible row that has a term, in any field, that begins so.
+// beginning calls fn for every visible row that has a term, in any field, that begins so and is longer.
 func (m *matcher) beginning(prefix string, freq bool, fn func(i int32, tf uint32)) error {
 	end := after(prefix)
 	terms := 0
@@ -177,6 +177,9 @@ func (m *matcher) beginning(prefix string, freq bool, fn func(i int32, tf uint32
 				}
 				if entry == nil {
 					break
+				}
+				if entry.Term == prefix { // the word itself, which was looked up already
+					continue
 				}
 				if err := m.postingsIn(s, field, []byte(entry.Term), freq, fn); err != nil {
 					return err

@@ -58,20 +58,20 @@ func popularity(enrollments int32) float32 {
 }
 
 // factors are the parts of a score that do not come from the text.
-func (p *plan) factors(i int32, r *row) (rating, popularity, locale float64) {
-	mean := r.rating
-	if mean != mean { // NaN
+func (p *plan) factors(h *hot, j uint8) (rating, popularity, locale float64) {
+	mean := h.rating[j]
+	if math.IsNaN(mean) {
 		mean = p.cols.prior
 	}
 	rating = ratingWeight * min(max(mean-neutralRating, 0)/(5-neutralRating), 1)
-	if p.cols.pages[int(i)/pageRows].lengths[int(i)%pageRows][p.lang] > 0 {
+	if h.has(j, p.lang) {
 		locale = localeWeight
 	}
-	return rating, float64(r.popularity), locale
+	return rating, float64(h.popularity[j]), locale
 }
 
 // explain names the parts of a hit's score.
-func (p *plan) explain(m *matches, r *row, i int32) *Explanation {
+func (p *plan) explain(m *matches, i int32) *Explanation {
 	var e Explanation
 	add := func(f Factor) {
 		if f.Value != 0 {
@@ -85,7 +85,7 @@ func (p *plan) explain(m *matches, r *row, i int32) *Explanation {
 		}
 		add(Factor{Name: "missing", Value: m.missing(i)})
 	}
-	rating, popularity, locale := p.factors(i, r)
+	rating, popularity, locale := p.factors(p.cols.hot(i))
 	add(Factor{Name: "rating", Value: rating})
 	add(Factor{Name: "popularity", Value: popularity})
 	add(Factor{Name: "locale", Value: locale})

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -94,11 +95,9 @@ func (p *plan) run(ctx context.Context) (*Response, error) {
 			return nil, err
 		}
 		defer done()
-		p.collect(c, found)
 		m = found
-	} else {
-		p.collectAll(c, nil)
 	}
+	p.collect(c, m)
 	resp := &Response{Total: c.total, Facets: map[string][]FacetValue{}}
 	for _, f := range c.facets {
 		resp.Facets[f.name] = f.values()
@@ -134,10 +133,13 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 	s := p.x.borrow(p.cols.n)
 	m := &matcher{scratch: s, lookup: l, ctx: ctx, index: p.reader.index, cols: p.cols, words: p.x.dicts.words, out: &matches{score: s.score, matched: s.matched, visible: s.visible, rows: s.rows}}
 	s.explain = p.req.Explain
-	for i := range int32(p.cols.n) { //nolint:gosec // far fewer than 2^31
-		seen := p.sees(p.cols.row(i))
-		if s.visible[i] = seen; seen {
-			m.total++
+	clear(s.visible)
+	var room [pageRows]uint8
+	for n, pg := range p.cols.pages {
+		list := p.seen(pg.hot, room[:0])
+		m.total += len(list)
+		for _, j := range list {
+			s.visible[n*pageRows+int(j)] = true
 		}
 	}
 	if err := m.run(p, p.query); err != nil {
@@ -159,33 +161,38 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 	return m.out, func() { p.x.giveBack(s, m.out.rows) }, nil
 }
 
-// collect hands the rows that were found to the collector.
+// collect hands the rows that were found to the collector: with words those that have them, else every row that the caller sees and, when m is
+// not nil, that is not excluded.
 func (p *plan) collect(c *collector, m *matches) {
-	if m.words == 0 {
-		p.collectAll(c, m)
-		return
-	}
-	for _, i := range m.rows {
-		r := p.cols.row(i)
-		if m.visible[i] && p.meets(r) {
-			c.add(i, r, p.score(m, i, r))
+	var room [pageRows]uint8
+	for n, pg := range p.cols.pages {
+		first := n * pageRows
+		last := min(first+pageRows, p.cols.n)
+		list := room[:0]
+		if m != nil && m.words > 0 {
+			for j, matched := range m.matched[first:last] {
+				if matched > 0 && m.visible[first+j] {
+					list = append(list, uint8(j)) //nolint:gosec // pageRows is 256
+				}
+			}
+		} else {
+			list = p.seen(pg.hot, list)
+			if m != nil {
+				list = slices.DeleteFunc(list, func(j uint8) bool { return !m.visible[first+int(j)] })
+			}
 		}
-	}
-}
-
-// collectAll hands every row to the collector that the caller sees; of m, if it is not nil, those that are not excluded.
-func (p *plan) collectAll(c *collector, m *matches) {
-	for i := range int32(p.cols.n) { //nolint:gosec // far fewer than 2^31
-		r := p.cols.row(i)
-		if p.sees(r) && (m == nil || m.visible[i]) && p.meets(r) {
-			c.add(i, r, 0)
+		if len(p.conditions) > 0 {
+			list = slices.DeleteFunc(list, func(j uint8) bool { return !p.meets(&pg.rows[j]) })
+		}
+		if len(list) > 0 {
+			c.add(n, pg, list, m)
 		}
 	}
 }
 
 // score adds a row's parts; see ranking.go.
-func (p *plan) score(m *matches, i int32, r *row) float64 {
-	rating, popularity, locale := p.factors(i, r)
+func (p *plan) score(m *matches, i int32, h *hot, j uint8) float64 {
+	rating, popularity, locale := p.factors(h, j)
 	s := rating + popularity + locale
 	if m != nil && m.words > 0 {
 		s += float64(m.score[i]) + m.missing(i)
@@ -215,7 +222,8 @@ func (p *plan) show(ctx context.Context, resp *Response, c *collector, m *matche
 			if err != nil {
 				return err
 			}
-			hit := Hit{ID: k.id, Score: p.score(m, k.row, p.cols.row(k.row)), Highlights: map[string]string{}}
+			h, j := p.cols.hot(k.row)
+			hit := Hit{ID: k.id, Score: p.score(m, k.row, h, j), Highlights: map[string]string{}}
 			if hit.Course, err = v.Card(course, p.locale); err != nil {
 				return err
 			}
@@ -223,7 +231,7 @@ func (p *plan) show(ctx context.Context, resp *Response, c *collector, m *matche
 				hit.Highlights = m.marks.highlights(&course.Value, p.locale)
 			}
 			if p.req.Explain {
-				hit.Explain = p.explain(m, p.cols.row(k.row), k.row)
+				hit.Explain = p.explain(m, k.row)
 			}
 			resp.Hits = append(resp.Hits, hit)
 		}

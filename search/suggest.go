@@ -70,17 +70,16 @@ func (p *plan) suggest(want string, limit int) (courses, tags, instructors []can
 	best := chooser{limit: limit}
 	l := localeIndex(p.locale)
 	tagged, taught := p.newCounter(FacetTags, -1), p.newCounter(FacetInstructors, -1)
-	for n, page := range p.cols.pages {
-		folds := page.foldedTitles(l)
-		for j := range page.rows {
-			r := &page.rows[j]
-			if n*pageRows+j >= p.cols.n || !p.sees(r) {
-				continue
-			}
-			tagged.count(r)
-			taught.count(r)
+	var room [pageRows]uint8
+	for _, pg := range p.cols.pages {
+		folds := pg.foldedTitles(l)
+		list := p.seen(pg.hot, room[:0])
+		tagged.count(pg, list)
+		taught.count(pg, list)
+		for _, j := range list {
 			if begins, ok := matchPrefix(folds[j], want); ok {
-				best.add(candidate{Suggestion{page.details[j].titles[l], SuggestCourse, string(page.details[j].id)}, begins, int64(r.enrollments)})
+				d := &pg.details[j]
+				best.add(candidate{Suggestion{d.titles[l], SuggestCourse, string(d.id)}, begins, int64(pg.hot.enrollments[j])})
 			}
 		}
 	}

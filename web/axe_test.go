@@ -56,6 +56,7 @@ var axePages = []axePage{
 	{"lesson", "/courses/PROG101/lessons/l2", true, true, http.StatusOK, openAll},
 	{"my courses", "/me", true, true, http.StatusOK, ""},
 	{"my courses, signed out", "/me", false, false, http.StatusOK, ""}, // the page to sign in
+	{"delete my account", "/me/delete", true, true, http.StatusOK, ""},
 	{"sign in", "/sign-in", false, false, http.StatusOK, ""},
 	{"not found", "/nowhere", false, false, http.StatusNotFound, ""},
 	{"bad request", "/?min_rating=nine", false, false, http.StatusBadRequest, ""},

@@ -35,7 +35,7 @@ type card struct {
 	Progress  *progress
 	Enrolled  bool
 	Continue  string // where to go on, on "My courses"
-	Started   bool // a lesson of it is done
+	Started   bool   // a lesson of it is done
 	Completed bool
 }
 

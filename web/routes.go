@@ -15,6 +15,8 @@ func (p *pages) routes() []route {
 		{post, "/courses/{id}/review", p.review},
 		{post, "/courses/{id}/lessons/{lesson}/done", p.lessonDone},
 		{get, "/me", p.mePage},
+		{get, "/me/delete", p.erasePage},
+		{post, "/me/delete", p.erase},
 		{get, "/sign-in", p.signInPage},
 		{post, "/sign-in", p.signIn},
 		{post, "/sign-out", p.signOut},

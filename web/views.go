@@ -21,6 +21,7 @@ const (
 	viewCourse = "course"
 	viewLesson = "lesson"
 	viewMe     = "me"
+	viewErase  = "erase"
 	viewSignIn = "signin"
 	viewError  = "error"
 )
@@ -34,7 +35,7 @@ func loadViews(texts *locales.Bundle, files *assets) (*views, error) {
 	v := &views{byTag: map[locales.Tag]map[string]*template.Template{}}
 	for _, tag := range locales.Tags {
 		v.byTag[tag] = map[string]*template.Template{}
-		for _, name := range []string{viewSearch, viewCourse, viewLesson, viewMe, viewSignIn, viewError} {
+		for _, name := range []string{viewSearch, viewCourse, viewLesson, viewMe, viewErase, viewSignIn, viewError} {
 			t, err := template.New("layout.html").Funcs(funcs(texts.Printer(tag), files)).
 				ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 			if err != nil {

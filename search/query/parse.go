@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -49,7 +50,7 @@ func Parse(q string) (Query, error) {
 func tooLong() error { return invalid(MaxRunes, "a query has at most %d characters", MaxRunes) }
 
 func invalid(position int, fix string, a ...any) error {
-	return fault.New("query.Parse", fault.InvalidQuery, "position", position).WithFix(fix, a...)
+	return fault.New("query.Parse", fault.InvalidQuery, "position", position, "reason", fmt.Sprintf(fix, a...)).WithFix(fix, a...)
 }
 
 // parser reads a cleaned query: every kind of space, and control characters, are ' ', every double quote is '"', and
