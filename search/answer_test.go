@@ -17,15 +17,17 @@ import (
 )
 
 // handmade is a catalog of a few courses that a person can read.
-func handmade(t *testing.T) (*catalog.Catalog, *search.Index) {
+func handmade(t *testing.T) *search.Index {
 	t.Helper()
 	c := newCatalog(t)
 	update(t, c, func(tx *catalog.Tx) error {
 		for _, tag := range []catalog.Tag{
 			{ID: "python", Label: map[catalog.Locale]string{"en": "Python"}},
 			{ID: "cplusplus", Label: map[catalog.Locale]string{"en": "C++"}},
-			{ID: "data-science", Label: map[catalog.Locale]string{"en": "Data science", "fr": "Science des données", "zh-Hans": "数据科学"},
-				Synonyms: map[catalog.Locale][]string{"en": {"analytics"}}},
+			{
+				ID: "data-science", Label: map[catalog.Locale]string{"en": "Data science", "fr": "Science des données", "zh-Hans": "数据科学"},
+				Synonyms: map[catalog.Locale][]string{"en": {"analytics"}},
+			},
 			{ID: "acme~secret-sauce", Label: map[catalog.Locale]string{"en": "Secret sauce"}},
 		} {
 			if _, err := tx.PutTag(tag, catalog.Cond{}); err != nil {
@@ -33,7 +35,8 @@ func handmade(t *testing.T) (*catalog.Catalog, *search.Index) {
 			}
 		}
 		for _, category := range []catalog.Category{
-			{ID: "science", Label: map[catalog.Locale]string{"en": "Science"}}, {ID: "computing", Label: map[catalog.Locale]string{"en": "Computing"}, Parent: "science"},
+			{ID: "science", Label: map[catalog.Locale]string{"en": "Science"}},
+			{ID: "computing", Label: map[catalog.Locale]string{"en": "Computing"}, Parent: "science"},
 			{ID: "ai", Label: map[catalog.Locale]string{"en": "Artificial intelligence"}, Parent: "computing"},
 		} {
 			if _, err := tx.PutCategory(category, catalog.Cond{}); err != nil {
@@ -46,9 +49,11 @@ func handmade(t *testing.T) (*catalog.Catalog, *search.Index) {
 			}
 		}
 		for _, course := range []catalog.Course{
-			{ID: "ml", Language: "en", Text: catalog.Text{Title: "Machine learning with <Python>", Summary: "Teach machines", Description: "Learning from data, the practical way."},
+			{
+				ID: "ml", Language: "en", Text: catalog.Text{Title: "Machine learning with <Python>", Summary: "Teach machines", Description: "Learning from data, the practical way."},
 				Tags: []catalog.TagID{"python", "data-science"}, Category: "ai", Instructors: []catalog.InstructorID{"ada"}, Level: catalog.LevelBeginner, Provider: "Open University",
-				Translations: map[catalog.Locale]catalog.Text{"fr": {Title: "L’apprentissage automatique avec Python"}, "zh-Hans": {Title: "机器学习入门"}}},
+				Translations: map[catalog.Locale]catalog.Text{"fr": {Title: "L’apprentissage automatique avec Python"}, "zh-Hans": {Title: "机器学习入门"}},
+			},
 			{ID: "cpp", Language: "en", Text: catalog.Text{Title: "Modern C++", Description: "Systems programming without fear."}, Tags: []catalog.TagID{"cplusplus"}, Category: "computing", DurationMinutes: 60},
 			{ID: "cafe", Language: "fr", Text: catalog.Text{Title: "Le café et la cuisine", Summary: "Recettes d’été"}, DurationMinutes: 30},
 			{ID: "zh", Language: "zh-Hans", Text: catalog.Text{Title: "数据科学导论", Description: "学习如何分析数据。"}, Tags: []catalog.TagID{"data-science"}, Category: "science"},
@@ -64,11 +69,11 @@ func handmade(t *testing.T) (*catalog.Catalog, *search.Index) {
 	})
 	x := openIndex(t, c, t.TempDir())
 	catchUp(t, c, x)
-	return c, x
+	return x
 }
 
 func TestFinds(t *testing.T) {
-	_, x := handmade(t)
+	x := handmade(t)
 	staff, acme := actors[5], actors[2]
 	tests := []struct {
 		name string
@@ -141,10 +146,10 @@ func TestFinds(t *testing.T) {
 
 func sameWords(a, b string) bool {
 	count := map[string]int{}
-	for _, w := range strings.Fields(a) {
+	for w := range strings.FieldsSeq(a) {
 		count[w]++
 	}
-	for _, w := range strings.Fields(b) {
+	for w := range strings.FieldsSeq(b) {
 		count[w]--
 	}
 	for _, n := range count {
@@ -156,7 +161,7 @@ func sameWords(a, b string) bool {
 }
 
 func TestCorrectedAndRelaxed(t *testing.T) {
-	_, x := handmade(t)
+	x := handmade(t)
 	for _, tt := range []struct {
 		q, corrected string
 		relaxed      bool
@@ -178,7 +183,7 @@ func TestCorrectedAndRelaxed(t *testing.T) {
 }
 
 func TestHighlights(t *testing.T) {
-	_, x := handmade(t)
+	x := handmade(t)
 	for _, tt := range []struct {
 		q    string
 		l    catalog.Locale
@@ -205,7 +210,7 @@ func TestHighlights(t *testing.T) {
 
 // Selected values are always listed, a label is shown only to who may know it, and facet_q searches within a facet.
 func TestFacetValues(t *testing.T) {
-	_, x := handmade(t)
+	x := handmade(t)
 	for _, tt := range []struct {
 		name  string
 		req   search.Request
@@ -290,7 +295,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestSuggest(t *testing.T) {
-	_, x := handmade(t)
+	x := handmade(t)
 	for _, tt := range []struct {
 		prefix string
 		actor  catalog.Actor
@@ -316,11 +321,16 @@ func TestSuggest(t *testing.T) {
 }
 
 func TestBadCursors(t *testing.T) {
-	_, x := handmade(t)
+	x := handmade(t)
 	first := find(t, x, search.Request{Limit: 1})
 	for _, req := range []search.Request{
-		{Cursor: "x"}, {Cursor: "eyJ2IjoxfQ"}, {Cursor: "!!"}, {Cursor: strings.Repeat("A", search.MaxCursorBytes+1)},
-		{Cursor: *first.Next, Q: "python"}, {Cursor: *first.Next, Sort: "title"}, {Cursor: *first.Next, Tags: []string{"python"}},
+		{Cursor: "x"},
+		{Cursor: "eyJ2IjoxfQ"},
+		{Cursor: "!!"},
+		{Cursor: strings.Repeat("A", search.MaxCursorBytes+1)},
+		{Cursor: *first.Next, Q: "python"},
+		{Cursor: *first.Next, Sort: "title"},
+		{Cursor: *first.Next, Tags: []string{"python"}},
 	} {
 		if _, err := x.Search(context.Background(), req); code(err) != fault.InvalidCursor {
 			t.Errorf("%+v gave %v", req.Values(), err)
@@ -329,6 +339,21 @@ func TestBadCursors(t *testing.T) {
 	second := find(t, x, search.Request{Limit: 2, Cursor: *first.Next, Facets: []string{"tags"}, Explain: true, Sort: "rating"})
 	if len(second.Hits) != 2 || second.Total != first.Total {
 		t.Errorf("the same search with another limit: %d hits, total %d", len(second.Hits), second.Total)
+	}
+}
+
+// Whatever is typed, it is answered with hits or refused as invalid.
+func TestHostileQueries(t *testing.T) {
+	x := handmade(t)
+	for _, q := range []string{
+		strings.Repeat("a,", 256), strings.Repeat("python ", 60), strings.Repeat("*", 500), strings.Repeat("\"", 300), strings.Repeat("数", 512),
+		strings.Repeat("-a ", 64), "\u202e\u0000\x01\x1f", "a\"b\"c\"d", strings.Repeat("word ", 20000), "tag: level: rating:>=", "rating:>=9", "\xff\xfe",
+		strings.Repeat("\"le café\" ", 40), "(((((a OR b) AND c", "𝕡𝕪𝕥𝕙𝕠𝕟", strings.Repeat("é", 400),
+	} {
+		_, err := x.Search(context.Background(), search.Request{Q: q, Facets: []string{"*"}, Explain: true})
+		if err != nil && fault.KindOf(err) != fault.KindInvalid {
+			t.Errorf("%.40q gave %v", q, err)
+		}
 	}
 }
 
@@ -397,20 +422,21 @@ func TestParseParams(t *testing.T) {
 // Searches go on while changes are applied, each seeing one state: of a pair of courses that is always renamed together, both or neither.
 func TestSearchWhileApplying(t *testing.T) {
 	c, x := filled(t, searchtest.Options{Courses: 300, Seed: 9, Vocabulary: 200, Words: 10})
-	ctx, cancel := context.WithCancel(context.Background())
+	background := context.Background() // a search under way is not cut short
+	ctx, cancel := context.WithCancel(background)
 	defer cancel()
 	var g errgroup.Group
 	for range 3 {
 		g.Go(func() error {
 			for ctx.Err() == nil {
-				resp, err := x.Search(context.Background(), search.Request{Q: "xenon", Facets: []string{"*"}})
+				resp, err := x.Search(background, search.Request{Q: "xenon", Facets: []string{"*"}})
 				if err != nil {
 					return err
 				}
 				if resp.Total%2 != 0 || len(resp.Hits) > resp.Total {
 					t.Errorf("a search saw half of a change: %d", resp.Total)
 				}
-				if _, err := x.Suggest(context.Background(), catalog.Actor{}, catalog.English, "xe", 5); err != nil {
+				if _, err := x.Suggest(background, catalog.Actor{}, catalog.English, "xe", 5); err != nil {
 					return err
 				}
 			}

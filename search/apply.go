@@ -7,14 +7,19 @@ import (
 	"slices"
 
 	"github.com/blevesearch/bleve/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
-// docBatch is how many documents go to bleve at once: it analyses and holds all of them in memory.
-const docBatch = 1000
+const (
+	// docBatch is how many documents go to bleve at once: it analyses and holds all of them in memory.
+	docBatch = 500
+	// docWriters batches are made at the same time: each is partly computed by one goroutine only.
+	docWriters = 2
+)
 
 // applying is one Apply under way.
 type applying struct {
@@ -180,44 +185,66 @@ func (a *applying) touchedCourses(old *columns) []catalog.CourseID {
 	return ids
 }
 
-// write indexes and deletes documents, at most docBatch at once; the cursor goes with the last of them, so that a crash in between repeats
-// the whole. It reports whether any document changed.
+// write indexes and deletes documents; the cursor is committed with the last of them, or after all, so that a crash in between repeats the whole. It
+// reports whether any document changed.
 func (a *applying) write(ctx context.Context, touched []catalog.CourseID, next coursesync.Cursor) (wrote bool, err error) {
+	ids := append(slices.Sorted(maps.Keys(a.courses)), touched...)
 	batch := a.x.store.bleve.NewBatch()
-	room := func() error {
-		if wrote = true; batch.Size() < docBatch {
-			return nil
+	if len(ids) <= docBatch {
+		if err := a.fill(ctx, batch, ids); err != nil {
+			return false, err
 		}
-		return a.flush(ctx, batch)
-	}
-	for _, id := range slices.Sorted(maps.Keys(a.courses)) {
-		if err := room(); err != nil {
-			return wrote, err
-		}
-		if err := a.add(batch, id, a.courses[id]); err != nil {
-			return wrote, err
-		}
-	}
-	for chunk := range slices.Chunk(touched, docBatch/2) {
-		courses, err := a.read(ctx, chunk)
-		if err != nil {
-			return wrote, err
-		}
-		for i, id := range chunk {
-			if err := room(); err != nil {
-				return wrote, err
-			}
-			if err := a.add(batch, id, courses[i]); err != nil {
-				return wrote, err
-			}
-		}
+	} else if err := a.writeAll(ctx, ids); err != nil {
+		return true, err
 	}
 	cursor, err := json.Marshal(next)
 	if err != nil {
-		return wrote, err
+		return true, err
 	}
 	batch.SetInternal(cursorKey, cursor)
-	return wrote, a.flush(ctx, batch)
+	return len(ids) > 0, a.x.store.bleve.Batch(batch)
+}
+
+// writeAll writes many documents.
+func (a *applying) writeAll(ctx context.Context, ids []catalog.CourseID) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(docWriters)
+	for chunk := range slices.Chunk(ids, docBatch) {
+		g.Go(func() error {
+			batch := a.x.store.bleve.NewBatch()
+			if err := a.fill(ctx, batch, chunk); err != nil {
+				return err
+			}
+			return a.x.store.bleve.Batch(batch)
+		})
+	}
+	return g.Wait()
+}
+
+// fill puts documents into a batch: as the changes have them, or as the catalog has those that a change touched.
+func (a *applying) fill(ctx context.Context, batch *bleve.Batch, ids []catalog.CourseID) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	touched := make([]catalog.CourseID, 0, len(ids))
+	for _, id := range ids {
+		c, changed := a.courses[id]
+		if !changed {
+			touched = append(touched, id)
+		} else if err := a.add(batch, id, c); err != nil {
+			return err
+		}
+	}
+	courses, err := a.read(ctx, touched)
+	if err != nil {
+		return err
+	}
+	for i, id := range touched {
+		if err := a.add(batch, id, courses[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *applying) add(batch *bleve.Batch, id catalog.CourseID, c *catalog.Course) error {
@@ -226,15 +253,6 @@ func (a *applying) add(batch *bleve.Batch, id catalog.CourseID, c *catalog.Cours
 		return nil
 	}
 	return batch.IndexAdvanced(newDocument(id, a.edit.passages(a.x.dicts, c), a.x.dicts.words))
-}
-
-func (a *applying) flush(ctx context.Context, batch *bleve.Batch) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := a.x.store.bleve.Batch(batch)
-	batch.Reset()
-	return err
 }
 
 // read returns courses as the catalog has them now; nil for one that is gone.

@@ -212,7 +212,7 @@ var stateNames = [...]catalog.State{"", catalog.Draft, catalog.Published, catalo
 func stateOf(s catalog.State) state {
 	for i, name := range stateNames {
 		if name == s {
-			return state(i) //nolint:gosec // four of them
+			return state(i)
 		}
 	}
 	return 0
@@ -228,7 +228,7 @@ var levelNames = [...]string{
 func levelOf(l catalog.Level) level {
 	for i, name := range levelNames {
 		if name == string(l) {
-			return level(i) //nolint:gosec // five of them
+			return level(i)
 		}
 	}
 	return 0

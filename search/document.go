@@ -117,6 +117,7 @@ type terms struct {
 	done       bool
 	count      [fieldCount]int
 	freqs      [fieldCount]index.TokenFrequencies
+	free       []index.TokenFreq
 }
 
 // analyze fills the fields from the texts, once.
@@ -142,7 +143,7 @@ func (t *terms) add(field int, tok *analysis.Token, title bool) {
 		if tok.Kind == analysis.KindWord {
 			t.vocabulary.learn(field, tok.Text)
 		}
-		tf = &index.TokenFreq{Term: []byte(tok.Text)}
+		tf = t.frequency()
 		t.freqs[field][tok.Text] = tf
 	}
 	n := tf.Frequency()
@@ -154,6 +155,17 @@ func (t *terms) add(field int, tok *analysis.Token, title bool) {
 	}
 	tf.SetFrequency(n)
 	t.count[field]++
+}
+
+// frequency returns a new TokenFreq. They are made many at a time, and without their Term: scorch takes that from the key.
+func (t *terms) frequency() *index.TokenFreq {
+	const many = 64
+	if len(t.free) == 0 {
+		t.free = make([]index.TokenFreq, many)
+	}
+	tf := &t.free[0]
+	t.free = t.free[1:]
+	return tf
 }
 
 // termsField is one field of a document. It implements bleve's document.Field.

@@ -55,7 +55,7 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 	r.language, r.provider = e.dicts.languages.ref(string(c.Language)), e.dicts.providers.ref(c.Provider)
 	r.category = e.dicts.categories.ref(string(c.Category))
 	r.tags, r.instructors = refs(e.dicts.tags, c.Tags), refs(e.dicts.instructors, c.Instructors)
-	r.duration = int32(min(max(c.DurationMinutes, 0), math.MaxInt32)) //nolint:gosec // bounded
+	r.duration = int32(min(max(c.DurationMinutes, 0), math.MaxInt32))
 	r.free = c.Price != nil && *c.Price == 0
 	r.published, r.opens, r.closes = micros(c.PublishedAt), micros(c.EnrollmentOpensAt), micros(c.EnrollmentClosesAt)
 	d := e.details(i)
@@ -97,7 +97,7 @@ func (e *edit) seal() *columns {
 
 func (e *edit) putStats(id catalog.CourseID, s catalog.CourseStats) {
 	_, r := e.rowOf(id)
-	r.rating, r.enrollments = orNaN(s.Rating), int32(min(max(s.Enrollments, 0), math.MaxInt32)) //nolint:gosec // bounded
+	r.rating, r.enrollments = orNaN(s.Rating), int32(min(max(s.Enrollments, 0), math.MaxInt32))
 }
 
 // refs numbers the values of a list, each once.
@@ -200,14 +200,4 @@ func (e *edit) putInstructorStats(id string, s catalog.InstructorStats) {
 	}
 	next.rating = orNaN(s.Rating)
 	put(e, 2, &e.instructors, r, &next)
-}
-
-// below reports whether a category is another one or below it.
-func (c *columns) below(r, top ref) bool {
-	for a := range c.ancestors(r) {
-		if a == top {
-			return true
-		}
-	}
-	return false
 }

@@ -95,7 +95,7 @@ func bumpAll(counts []int32, l *lists, list []uint8) {
 func bestBucket(rating float64) uint8 {
 	for i := range ratingBuckets {
 		if rating >= ratingBuckets[i].least {
-			return uint8(i) //nolint:gosec // a few
+			return uint8(i)
 		}
 	}
 	return noBucket
@@ -240,7 +240,7 @@ func (f *counter) rollUp() {
 		if n == 0 {
 			continue
 		}
-		for up := range f.p.cols.ancestors(ref(i)) { //nolint:gosec // an index
+		for up := range f.p.cols.ancestors(ref(i)) {
 			sum[up] += n
 		}
 	}

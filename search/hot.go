@@ -64,7 +64,7 @@ func (h *hot) has(row uint8, field int) bool { return h.texts[row]>>field&1 == 1
 func (p *plan) seen(h *hot, list []uint8) []uint8 {
 	for i, s := range h.state {
 		if org := h.org[i]; int(org) < len(p.allowed) && p.allowed[org]>>s&1 == 1 {
-			list = append(list, uint8(i)) //nolint:gosec // pageRows is 256
+			list = append(list, uint8(i))
 		}
 	}
 	return list

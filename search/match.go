@@ -18,6 +18,8 @@ const (
 	maxAll = 4
 	// maxWords of a query are looked up; the rest of a longer one is left out.
 	maxWords = 64
+	// maxExplained words are explained one by one: each takes a number for every course.
+	maxExplained = 16
 	// maxTerms of a word are looked up: of a run of Han characters that long, the first tell enough.
 	maxTerms = 64
 	// maxPrefixTerms bounds the terms that a prefix stands for, counted in each segment. A catalog has fewer that begin alike.
@@ -195,7 +197,7 @@ func (m *matcher) word(w word) (found bool, err error) {
 func (m *matcher) settle(text string) {
 	weight := idf(m.total, len(m.current))
 	var e explainedWord
-	if m.explain && len(m.current) > 0 {
+	if m.explain && len(m.current) > 0 && len(m.out.explained) < maxExplained {
 		e = explainedWord{text: text, score: make([]float32, len(m.best)), tier: make([]uint8, len(m.best))}
 		m.out.explained = append(m.out.explained, e)
 	}
@@ -277,7 +279,7 @@ func (m *matcher) alternative(terms [][]list, need int) error {
 	found := m.found[:0]
 	defer func() { m.found = found[:0] }()
 	for n, lists := range terms {
-		current := uint8(n + 1) //nolint:gosec // at most maxTerms
+		current := uint8(n + 1)
 		for _, l := range lists {
 			norms, weight, how := m.cols.norm(l.field), tierWeights[l.tier], uint8(l.tier) //nolint:gosec // a few
 			err := m.postings(l.field, l.term, true, func(i int32, tf uint32) {

@@ -283,8 +283,8 @@ func (p *plan) instructorsOf(values []string) []ref {
 	set := refsOf(p.x.dicts.instructors, values)
 	ids := p.x.dicts.instructors.list()
 	for r, info := range p.cols.instructors {
-		if info != nil && info.exists && slices.Contains(values, info.name) && p.knows(ids[r]) && !slices.Contains(set, ref(r)) { //nolint:gosec // an index
-			set = append(set, ref(r)) //nolint:gosec // an index
+		if info != nil && info.exists && slices.Contains(values, info.name) && p.knows(ids[r]) && !slices.Contains(set, ref(r)) {
+			set = append(set, ref(r))
 		}
 	}
 	return set

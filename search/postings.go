@@ -35,7 +35,7 @@ func (c *rowCache) views(snapshot *scorch.IndexSnapshot, courses *dict) ([]view,
 		if !ok || int64(len(known)) != s.FullSize() {
 			known = make([]int32, s.FullSize())
 			for n := range known {
-				id, err := s.DocID(uint64(n)) //nolint:gosec // an index
+				id, err := s.DocID(uint64(n))
 				if err != nil {
 					return nil, err
 				}

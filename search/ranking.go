@@ -79,10 +79,13 @@ func (p *plan) explain(m *matches, i int32) *Explanation {
 			e.Score += f.Value
 		}
 	}
-	if m != nil {
+	if m != nil && m.words > 0 {
+		rest := float64(m.score[i])
 		for _, w := range m.explained {
 			add(Factor{Name: "text", Word: w.text, Tier: tierNames[w.tier[i]], Value: float64(w.score[i])})
+			rest -= float64(w.score[i])
 		}
+		add(Factor{Name: "text", Value: rest}) // of words that are not told apart, and what rounding lost
 		add(Factor{Name: "missing", Value: m.missing(i)})
 	}
 	rating, popularity, locale := p.factors(p.cols.hot(i))

@@ -172,7 +172,7 @@ func (p *plan) collect(c *collector, m *matches) {
 		if m != nil && m.words > 0 {
 			for j, matched := range m.matched[first:last] {
 				if matched > 0 && m.visible[first+j] {
-					list = append(list, uint8(j)) //nolint:gosec // pageRows is 256
+					list = append(list, uint8(j))
 				}
 			}
 		} else {

@@ -2,7 +2,6 @@ package search_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -321,9 +320,5 @@ func against(t *testing.T, c *catalog.Catalog, x *search.Index, requests int) {
 }
 
 func code(err error) fault.Code {
-	var f *fault.Error
-	if errors.As(err, &f) {
-		return f.Code
-	}
-	return ""
+	return fault.CodeOf(err)
 }

@@ -61,7 +61,7 @@ func openStore(dir string) (s *store, err error) {
 	if _, err := os.Stat(filepath.Join(dir, indexFolder)); err != nil {
 		return nil, err
 	}
-	version, err := os.ReadFile(filepath.Join(dir, versionFile))
+	version, err := os.ReadFile(filepath.Join(dir, versionFile)) //nolint:gosec // in the folder that the administrator chose
 	if err != nil {
 		return nil, errors.New("its version file is missing")
 	}
@@ -152,7 +152,7 @@ func setAside(dir string) error {
 // verify reads an index as far as needed to be sure that nothing was torn or zeroed: bleve itself would notice that late, by a
 // fault in a worker that ends the program. It costs about as much as reading the files once.
 func verify(dir string) error {
-	meta, err := os.ReadFile(filepath.Join(dir, metaFile))
+	meta, err := os.ReadFile(filepath.Join(dir, metaFile)) //nolint:gosec // in the folder that the administrator chose
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func segmentsOf(path string) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close() //nolint:errcheck // it was only read
+	defer db.Close()
 	err = db.View(func(tx *bolt.Tx) error {
 		if tx.Size() > info.Size() {
 			return errors.New("the file is cut")
@@ -210,11 +210,11 @@ func walk(b *bolt.Bucket, names *[]string) error {
 
 // verifySegment compares a segment with the checksum in its last four bytes.
 func verifySegment(path string) error {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // in the folder that the administrator chose
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	const sumSize = 4
 	info, err := f.Stat()
 	if err != nil {

@@ -75,8 +75,11 @@ func TestPhrase(t *testing.T) {
 		in     []string
 		not    []string
 	}{
-		{"machine learning", []string{"Machine Learning", "the machine-learning way", "«machine, learning»"},
-			[]string{"learning machine", "machine and learning", "machines learning", "machine"}},
+		{
+			"machine learning",
+			[]string{"Machine Learning", "the machine-learning way", "«machine, learning»"},
+			[]string{"learning machine", "machine and learning", "machines learning", "machine"},
+		},
 		{"the art of", []string{"The Art of War"}, []string{"the arts of"}},
 		{"l'été", []string{"L’ÉTÉ", "ete", "un été"}, []string{"les étés"}},
 		{"数据科学", []string{"數據科學導論", "大数据科学"}, []string{"数据与科学", "科学数据"}},

@@ -33,8 +33,11 @@ func TestParse(t *testing.T) {
 		{`go -"for beginners"`, []Clause{last("go"), not(phrase("for beginners"))}, ""},
 		{"tag:C++ -tag:java", []Clause{field(FieldTag, "C++"), not(field(FieldTag, "java"))}, ""},
 		{`instructor:"Jean Dupont" sql`, []Clause{field(FieldInstructor, "Jean Dupont"), last("sql")}, ""},
-		{"TAG:go Level:beginner language:fr", []Clause{field(FieldTag, "go"), field(FieldLevel, "beginner"), field(FieldLanguage, "fr")},
-			"tag:go level:beginner language:fr"},
+		{
+			"TAG:go Level:beginner language:fr",
+			[]Clause{field(FieldTag, "go"), field(FieldLevel, "beginner"), field(FieldLanguage, "fr")},
+			"tag:go level:beginner language:fr",
+		},
 		{"category:data provider:edX", []Clause{field(FieldCategory, "data"), field(FieldProvider, "edX")}, ""},
 		{"rating:>=4.5", []Clause{atLeast("4.5", 4.5)}, ""},
 		{"rating:4,50", []Clause{atLeast("4.5", 4.5)}, "rating:>=4.5"},

@@ -82,7 +82,7 @@ func newGenerator(o Options) *generator {
 	if o.Tags == 0 {
 		o.Tags = 300
 	}
-	r := rand.New(rand.NewPCG(o.Seed, 1))
+	r := rand.New(rand.NewPCG(o.Seed, 1)) //nolint:gosec // the same seed must give the same catalog
 	g := &generator{o: o, rand: r, words: map[catalog.Locale][]string{}}
 	g.zipf = rand.NewZipf(r, 1.1, 4, uint64(o.Vocabulary-1)) //nolint:gosec // not negative
 	for _, l := range languages {
@@ -103,11 +103,9 @@ func (g *generator) vocabulary(l catalog.Locale) []string {
 	for len(list) < g.o.Vocabulary {
 		var b strings.Builder
 		if l == catalog.Chinese {
+			const first, many = 0x4e00, 800
 			for range 1 + g.rand.IntN(2) {
-				b.WriteRune(rune(0x4e00 + g.rand.IntN(800)))
-			}
-			if len(list) > 500_000/2 { // there are no more of two characters
-				b.WriteRune(rune(0x4e00 + g.rand.IntN(800)))
+				b.WriteRune(first + g.rand.Int32N(many))
 			}
 		} else {
 			for range 2 + g.rand.IntN(3) {
