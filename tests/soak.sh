@@ -15,7 +15,7 @@ export CARREL_SOAK=1
 	echo
 	echo '```'
 	go test -count=1 -timeout 60m -v ./sync/... ./catalog/... ./search/... ./ingest/... . 2>&1 | grep -E '^(--- |ok|FAIL|panic)' || true
-	go test -count=1 -race ./sync/... ./catalog ./search/... ./identity . 2>&1 | grep -E '^(ok|FAIL|---|panic|WARNING: DATA RACE)' | sed 's/^/-race: /'
+	CARREL_SOAK= go test -count=1 -race ./sync/... ./catalog ./search/... ./identity . 2>&1 | grep -E '^(ok|FAIL|---|panic|WARNING: DATA RACE)' | sed 's/^/-race: /'
 	for fuzz in $(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do
 		dir=$(dirname "$fuzz")
 		for name in $(grep -oE '^func Fuzz[A-Za-z0-9_]+' "$fuzz" | cut -d' ' -f2); do
