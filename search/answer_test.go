@@ -463,3 +463,21 @@ func TestSearchWhileApplying(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A stem that is a word of its own, with another stem, is not found by those that have the first.
+func TestStemsOfStems(t *testing.T) {
+	c := newCatalog(t)
+	update(t, c, func(tx *catalog.Tx) error {
+		for id, title := range map[catalog.CourseID]string{"far": "orne quavel", "near": "ornee quavel"} {
+			if _, err := tx.PutCourse(catalog.Course{ID: id, Text: catalog.Text{Title: title}, Language: catalog.English}, catalog.Cond{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	x := openIndex(t, c, t.TempDir())
+	catchUp(t, c, x)
+	if got := ids(find(t, x, search.Request{Q: "ornee ", Locale: catalog.English})); len(got) != 1 || got[0] != "near" {
+		t.Errorf("found %v, want near alone", got)
+	}
+}

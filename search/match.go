@@ -240,7 +240,10 @@ func anywhere(terms []string, tier int) [][]list {
 func (m *matcher) stemmed(stems []string, field, tier int) [][]list {
 	lists := make([][]list, 0, len(stems))
 	for _, stem := range stems[:min(len(stems), maxTerms)] {
-		one := []list{{field, stem, tier}}
+		var one []list
+		if isOwnStem(field, stem) {
+			one = append(one, list{field, stem, tier})
+		}
 		for _, form := range m.words.withStem(field, stem) {
 			one = append(one, list{field, form, tier})
 		}

@@ -68,6 +68,17 @@ func (v *vocabulary) learn(field int, word string) {
 	}
 }
 
+// isOwnStem reports whether a stem, where it stands as a word in a field, has itself as its stem. Not all do: "ornee" has the English stem "orne",
+// and "orne" has "orn".
+func isOwnStem(field int, stem string) bool {
+	_, lang, ok := stemmer(field)
+	if !ok {
+		return true
+	}
+	tokens := analysis.Analyze(lang, stem)
+	return len(tokens) != 1 || tokens[0].Fold != stem || tokens[0].Text == stem
+}
+
 // withStem returns the words of a field other than the stem that have a stem.
 func (v *vocabulary) withStem(field int, stem string) []string {
 	n, _, ok := stemmer(field)

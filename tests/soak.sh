@@ -15,14 +15,10 @@ export CARREL_SOAK=1
 	echo
 	echo '```'
 	go test -count=1 -timeout 60m -v ./sync/... ./catalog/... ./search/... ./ingest/... . 2>&1 | grep -E '^(--- |ok|FAIL|panic)' || true
-	CARREL_SOAK= go test -count=1 -race ./sync/... ./catalog ./search/... ./identity . 2>&1 | grep -E '^(ok|FAIL|---|panic|WARNING: DATA RACE)' | sed 's/^/-race: /'
-	for fuzz in $(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do
-		dir=$(dirname "$fuzz")
-		for name in $(grep -oE '^func Fuzz[A-Za-z0-9_]+' "$fuzz" | cut -d' ' -f2); do
-			echo "fuzz $dir $name"
-			go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${CARREL_FUZZTIME:-60s}" -fuzzminimizetime=100x 2>&1 | tail -n 3
-		done
-	done
+	CARREL_SOAK= go test -count=1 -race ./sync/... ./catalog ./search ./identity 2>&1 | grep -E '^(ok|FAIL|---|panic|WARNING: DATA RACE)' | sed 's/^/-race: /'
+	# Two fuzzers at once, a worker each.
+	grep -rE '^func Fuzz' --include='*_test.go' . | sed -E 's/^(.*)\/[^/]*:func (Fuzz[A-Za-z0-9_]+).*/\1 \2/' | sort |
+		xargs -P 2 -L 1 bash -c 'out=$(go test "$0" -run "^$" -fuzz "^$1\$" -fuzztime "${CARREL_FUZZTIME:-60s}" -fuzzminimizetime=100x -parallel=1 2>&1 | tail -n 2); echo "fuzz $0 $1: $out"'
 	echo '```'
 } | tee docs/soak.md
 if grep -qE '(^|-race: )(FAIL|--- FAIL|panic|WARNING: DATA RACE)' docs/soak.md; then exit 1; fi
