@@ -62,7 +62,7 @@ func checkTree(v any, t reflect.Type, at string, bad []fault.Field) []fault.Fiel
 	case idRefType:
 		return checkIDRef(v, at, bad)
 	}
-	switch t.Kind() { //nolint:exhaustive // the default has the rest
+	switch t.Kind() {
 	case reflect.Struct:
 		return checkObject(v, t, at, bad)
 	case reflect.Map:
@@ -122,7 +122,7 @@ func jsonFields(t reflect.Type) map[string]reflect.Type {
 }
 
 func checkScalar(v any, t reflect.Type, at string, bad []fault.Field) []fault.Field {
-	switch t.Kind() { //nolint:exhaustive // the default has the rest
+	switch t.Kind() {
 	case reflect.String:
 		if _, ok := v.(string); !ok {
 			return append(bad, wrongType(at, "string"))

@@ -51,7 +51,7 @@ func (zero) ApplyIn(tx *bolt.Tx, changes []coursesync.Applied) error {
 
 // zeroApply derives from one change.
 func zeroApply(t *tables, a coursesync.Applied) error {
-	switch a.Kind { //nolint:exhaustive // all others are the learners'
+	switch a.Kind {
 	case KindCourse:
 		return zeroCourse(t, a)
 	case KindTag, KindCategory:

@@ -181,7 +181,7 @@ func (v *visit) course(view *catalog.View, doc catalog.Document) (coursePageBody
 	if my.studies() {
 		body.Progress = v.progress(doneLessons(outline, my.lessons), len(outline.Lessons))
 	}
-	body.Action = v.action(doc, outline, my, body.Open)
+	body.Action = v.action(doc, outline, my)
 	v.reviewForm(doc, my, &body)
 	return body, v.histogram(view, doc.ID, &body)
 }
@@ -273,7 +273,7 @@ func (v *visit) instructor(view *catalog.View, who catalog.CardInstructor) (inst
 }
 
 // action decides on the one clear thing to do.
-func (v *visit) action(doc catalog.Document, outline catalog.Content, my mine, open bool) action {
+func (v *visit) action(doc catalog.Document, outline catalog.Content, my mine) action {
 	word := func(kind string) action { return action{Kind: kind, Text: v.text.Text("action."+kind, nil)} }
 	dated := func(kind string, t *time.Time) action {
 		return action{Kind: kind, Text: v.text.Text("action."+kind, map[string]any{"Date": v.date(t)})}

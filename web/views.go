@@ -71,7 +71,7 @@ func args(pairs []any) map[string]any {
 // paragraphs splits a plain text at its blank lines.
 func paragraphs(text string) []string {
 	var list []string
-	for _, p := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n") {
+	for p := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n") {
 		if p = strings.TrimSpace(p); p != "" {
 			list = append(list, p)
 		}

@@ -119,7 +119,7 @@ func (p *pages) language(w http.ResponseWriter, r *http.Request) locales.Tag {
 	}
 	if tag, ok := locales.Parse(r.URL.Query().Get("locale")); ok {
 		if tag != remembered {
-			http.SetCookie(w, &http.Cookie{
+			http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where browsers reach us by https
 				Name: localeCookie, Value: string(tag), Path: "/", MaxAge: int(localeAge / time.Second),
 				HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: p.secure(),
 			})
@@ -137,7 +137,7 @@ func (p *pages) secure() bool { return p.public != nil && p.public.Scheme == "ht
 
 // setSession gives the browser a session, or takes it away when value is "".
 func (p *pages) setSession(w http.ResponseWriter, value string, expires time.Time) {
-	c := &http.Cookie{Name: sessionCookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: p.secure(), Expires: expires}
+	c := &http.Cookie{Name: sessionCookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: p.secure(), Expires: expires} //nolint:gosec // Secure where browsers reach us by https
 	if value == "" {
 		c.MaxAge, c.Expires = -1, time.Time{}
 	} else {

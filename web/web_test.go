@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -175,9 +176,7 @@ func (v *visitor) do(method, path string, form url.Values) answer {
 	if err != nil {
 		v.s.t.Fatal(err)
 	}
-	for k, values := range v.header {
-		r.Header[k] = values
-	}
+	maps.Copy(r.Header, v.header)
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

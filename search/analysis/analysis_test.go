@@ -71,9 +71,9 @@ func TestSubjects(t *testing.T) {
 	all := lines(t, "subjects.txt")
 	for _, l := range Langs {
 		for i, line := range all {
-			for _, q := range strings.Fields(line) {
+			for q := range strings.FieldsSeq(line) {
 				for j, other := range all {
-					for _, text := range strings.Fields(other) {
+					for text := range strings.FieldsSeq(other) {
 						if got := finds(l, q, "on "+text+", again"); got != (i == j) {
 							t.Errorf("%s: %q in %q: found = %v", l, q, text, got)
 						}
