@@ -13,6 +13,7 @@ import (
 // Slug makes a slug by CONTRACT: NFKC, lower case, "+" → "plus", "#" → "sharp", a leading "." → "dot-", any other run that is
 // no letter or digit → "-" (trimmed at both ends); Han stays.
 func Slug(label string) string {
+	label = strings.ToValidUTF8(label, "\ufffd") // beside a broken byte, norm leaves letters as they are
 	s := strings.TrimSpace(norm.NFKC.String(label))
 	s = norm.NFKC.String(strings.ToLower(s)) // lowering can leave a mark apart from its letter
 	var b strings.Builder
