@@ -30,7 +30,7 @@ bench:
 	cd bench && $(GO) run . | tee last.txt
 
 golden:
-	$(GO) test ./... -run Golden -update
+	@./tests/golden.sh
 
 soak:
 	@./tests/soak.sh
