@@ -141,6 +141,9 @@ func (im *importer) plan(files []File) ([]*plan, error) {
 // inFile names the file in an error's fix.
 func inFile(name string, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
+		if f.Fix == "" {
+			return f.WithFix("look at %s", name)
+		}
 		return f.WithFix("%s: %s", name, f.Fix)
 	}
 	return fmt.Errorf("%s: %w", name, err)
