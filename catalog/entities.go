@@ -26,6 +26,8 @@ const (
 	KindImport          coursesync.Kind = "import"           // import id
 	KindSetting         coursesync.Kind = "setting"          // name
 	KindErasure         coursesync.Kind = "erasure"          // salted hash of the learner
+	KindSynonym         coursesync.Kind = "synonym"          // id
+	KindPin             coursesync.Kind = "pin"              // id
 )
 
 // CourseID is a course's external id, [\p{L}\p{N}._:+@-]{1,128} in NFC; an organization's is "org~id".
