@@ -73,7 +73,10 @@ func (c *cache) get(written string, sh shape) *entry {
 // make analyses a word that is not remembered.
 func (c *cache) make(written string, sh shape) *entry {
 	fold, kind := foldShape(written, sh)
-	e := &entry{written: written, fold: fold, stem: fold, accents: accents(written, fold, sh), kind: kind}
+	e := &entry{written: written, fold: fold, stem: fold, kind: kind}
+	if c.lang == Other { // where Written looks
+		e.accents = accents(written, fold, sh)
+	}
 	if kind != KindWord {
 		return e
 	}

@@ -55,6 +55,12 @@ func accents(written, fold string, sh shape) string {
 func accented(s string) string {
 	s = norm.NFKC.String(strings.ToLower(norm.NFKC.String(clip(s, 4*MaxTerm))))
 	return clip(strings.Map(func(r rune) rune {
+		switch r {
+		case 'ς':
+			return 'σ' // as capitals become
+		case 'ـ':
+			return -1 // see letters
+		}
 		if r < utf8.RuneSelf && lowerASCII[r] != 0 || r >= utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)) {
 			return r
 		}
