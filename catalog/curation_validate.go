@@ -30,7 +30,7 @@ const boostRange = "-10 … -0.01, 0.01 … 10"
 
 // synonym checks a synonym. No term is there twice, on one side or on both: who looks for a word finds that word anyway.
 func (p *problems) synonym(s Synonym) Synonym {
-	p.orgID("/id", string(s.ID))
+	p.orgID(string(s.ID))
 	s.Language = p.anyLocale("/language", s.Language)
 	seen := map[string]bool{}
 	s.From = p.terms("/from", s.From, seen)
@@ -99,7 +99,7 @@ func folded(term string) string { return cases.Fold().String(norm.NFKC.String(te
 
 // pin checks a pin; which courses there are is checkPinned's.
 func (p *problems) pin(pin Pin) Pin {
-	p.orgID("/id", string(pin.ID))
+	p.orgID(string(pin.ID))
 	pin.Language = p.anyLocale("/language", pin.Language)
 	pin.Query = p.words("/query", pin.Query, maxPinQuery)
 	if len(pin.Pins) == 0 && len(pin.Boosts) == 0 {
