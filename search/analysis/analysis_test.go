@@ -238,3 +238,73 @@ func TestHanTable(t *testing.T) {
 		t.Errorf("foldRun = %s", got)
 	}
 }
+
+// TestBritish checks that what is spelled in two ways is found by both, and that no respelling makes one of two words.
+func TestBritish(t *testing.T) {
+	for _, line := range lines(t, "british.txt") {
+		forms := strings.Fields(line)
+		apart := forms[0] == "!"
+		if apart {
+			forms = forms[1:]
+		}
+		for _, q := range forms {
+			for _, text := range forms {
+				if got := finds(English, q, "The title: "+text+", part 1"); q != text && got == apart {
+					t.Errorf("%q in %q: found = %v", q, text, got)
+				}
+			}
+		}
+	}
+	// What America writes with an s, or with ll, stays as it is.
+	for _, w := range strings.Fields(`advise advising adviser advertise advertising arise chaise comprise compromise concise cruise demise devise disguise
+		enterprise enterprises exercise exercises excise expertise franchise franchises improvise improvisation likewise merchandise merchandising noise
+		otherwise paradise poise praise precise premise premises promise promising raise raising reprise revise revising rise sunrise supervise supervised
+		unsupervised supervising surprise surprising televise treatise turquoise uprising wise analyses crises bases theses irises trellises
+		called calling controlled controller excelled filling polling rolling selling skilled spelling telling rebelling propelled
+		our four hour tour your contour course source resource journal flour pour detour`) {
+		if got := american(w); got != w {
+			t.Errorf("american(%q) = %q", w, got)
+		}
+	}
+}
+
+// TestKinds checks that numbers and course codes are told from words: search forgives typing errors in words alone.
+func TestKinds(t *testing.T) {
+	for text, want := range map[string]Kind{
+		"algebra": KindWord, "l’été": KindWord, "learner's": KindWord, "e-learning": KindWord, "йод": KindWord,
+		"2024": KindNumber, "3.11": KindNumber, "1,000": KindNumber, "２０２４": KindNumber, "9001": KindNumber, "½": KindNumber,
+		"CS101": KindCode, "CS-101": KindCode, "MATH-201": KindCode, "6.006": KindNumber, "6.S081": KindCode, "COMP3311": KindCode, "ACCT2101H": KindCode,
+		"15-213": KindNumber, "ＣＳ１０１": KindCode, "CS101's": KindCode, "3D": KindCode, "5S": KindCode, "C4": KindCode, "K8s": KindCode, "COVID-19": KindCode,
+		"C++": KindCode, "C#": KindCode, ".NET": KindCode, "Node.js": KindCode, "TCP/IP": KindCode, "R&D": KindCode, "U.S.A.": KindCode, "Web3": KindCode,
+		"数据": KindHan, "數": KindHan,
+	} {
+		words := Words(text)
+		if len(words) != 1 || words[0].Kind != want {
+			t.Errorf("Words(%q) = %+v, want one of kind %d", text, words, want)
+			continue
+		}
+		if tokens := Exact(text); tokens[0].Kind != want {
+			t.Errorf("Exact(%q)[0] = %+v, want kind %d", text, tokens[0], want)
+		}
+	}
+}
+
+func TestPossessives(t *testing.T) {
+	for _, text := range []string{
+		"learner", "learner's", "learner’s", "LEARNER'S", "Learner＇s", "learners'", "learners’", "the learner's!", "learnerʼs", "(learner's)",
+	} {
+		for _, query := range []string{"learner", "learner's", "learners’", "learners"} {
+			if !finds(English, query, text) {
+				t.Errorf("%q does not find %q", query, text)
+			}
+		}
+	}
+	for text, want := range map[string]string{
+		"Newton's laws": "newton laws", "Node.js's API": "node.js api", "C++'s": "c++", "CS101's": "cs101", "Moore’s Law": "moore law",
+		".NET's": ".net", "O'Reilly's": "oreilly", "boss's": "boss",
+	} {
+		if got := Fold(text); got != want {
+			t.Errorf("Fold(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

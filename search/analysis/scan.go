@@ -445,7 +445,10 @@ func foldNumber(s string) string {
 }
 
 // foldCode folds the parts of a name and keeps its signs.
-func foldCode(s string) string {
+func foldCode(s string) string { return eachPart(s, foldWord) }
+
+// eachPart applies a form to the parts of a name, and gives its signs their ASCII form.
+func eachPart(s string, form func(string) string) string {
 	sc := scanner{text: s}
 	var b strings.Builder
 	from := 0
@@ -456,11 +459,11 @@ func foldCode(s string) string {
 			i += n
 			continue
 		}
-		b.WriteString(foldWord(s[from:i]))
+		b.WriteString(form(s[from:i]))
 		b.WriteByte(j)
 		i += n
 		from = i
 	}
-	b.WriteString(foldWord(s[from:]))
+	b.WriteString(form(s[from:]))
 	return clip(b.String(), MaxTerm)
 }
