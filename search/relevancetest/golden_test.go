@@ -23,16 +23,11 @@ var (
 // variants are what the table compares: search as it is, then without each of its rules.
 func variants() []relevancetest.Variant {
 	list := []relevancetest.Variant{{Name: "all rules"}}
-	for _, r := range rules {
-		list = append(list, relevancetest.Variant{Name: "without " + r.name, Change: r.off})
+	for _, r := range search.Rules() {
+		off := func(cfg *search.Config) { cfg.Without = []search.Rule{r} }
+		list = append(list, relevancetest.Variant{Name: "without " + string(r), Change: off})
 	}
 	return list
-}
-
-// rules are those of search that can be switched off to see what they are good for.
-var rules []struct {
-	name string
-	off  func(*search.Config)
 }
 
 // judged reads the queries of a catalog.
