@@ -2,6 +2,7 @@ package relevancetest_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"os"
@@ -118,6 +119,7 @@ func demoShelf(tb testing.TB) *shelf {
 	tb.Helper()
 	s := newShelf(tb)
 	s.fill(tb, ingest.Demo(), nil)
+	s.update(tb, ingest.PutDemoSynonyms)
 	return s
 }
 
@@ -133,5 +135,31 @@ func realShelf(tb testing.TB) *shelf {
 		file := ingest.File{Name: f.file, Open: func() (io.ReadSeekCloser, error) { return os.Open(filepath.Join(dir, f.file)) }}
 		s.fill(tb, []ingest.File{file}, m)
 	}
+	s.update(tb, putRealSynonyms)
 	return s
+}
+
+// putRealSynonyms writes what an editor of the real catalogs would.
+func putRealSynonyms(tx *catalog.Tx) error {
+	text, err := os.ReadFile(filepath.Join("testdata", "real-synonyms.json"))
+	if err != nil {
+		return err
+	}
+	var synonyms []catalog.Synonym
+	if err := json.Unmarshal(text, &synonyms); err != nil {
+		return err
+	}
+	for _, s := range synonyms {
+		if _, err := tx.PutSynonym(s, catalog.Cond{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shelf) update(tb testing.TB, fn func(*catalog.Tx) error) {
+	tb.Helper()
+	if _, err := s.catalog.Update(context.Background(), catalog.System, fn); err != nil {
+		tb.Fatal(err)
+	}
 }
