@@ -9,6 +9,8 @@
 //     e-learning, CS-101) is indexed whole and by its parts, but for single letters; in a query it is the whole or all of
 //     the parts.
 //   - Han runs become single characters and pairs; traditional characters are read as their simplified ones.
+//   - What folding takes from a word, its accents and ligatures, is told by [Written], so that pêche may rank above péché.
+//   - Han characters are read as pinyin by [Pinyin]; tones do not count.
 //   - British and American spellings of an English word have one stem.
 //   - Elided articles (l’, d’, qu’) and English possessives go, whatever the language.
 //
