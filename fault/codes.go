@@ -36,6 +36,7 @@ const (
 	InvalidBody      Code = "invalid-body"      // not JSON, too deep, bad UTF-8
 	InvalidCursor    Code = "invalid-cursor"    // from elsewhere, or for another request
 	InvalidQuery     Code = "invalid-query"     // args: position
+	QueryTooBroad    Code = "query-too-broad"   // it would look up more than one search may
 
 	Unauthorized      Code = "unauthorized"   // no token where one is needed
 	InvalidToken      Code = "invalid-token"  // wrong, expired or revoked
@@ -89,11 +90,13 @@ const (
 	WrongColumns Code = "wrong-columns" // a row with too many or too few columns; args: want, got
 	BrokenQuote  Code = "broken-quote"  // a quote that swallowed line breaks in a one-line field
 	Duplicate    Code = "duplicate"
+	NoWord       Code = "no-word"        // nothing that one could search for
+	TooManyWords Code = "too-many-words" // args: max
 )
 
 var kinds = map[Code]Kind{
 	InvalidFields: KindInvalid, InvalidParameter: KindInvalid, UnknownParameter: KindInvalid, InvalidBody: KindInvalid,
-	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid,
+	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid,
 	Unauthorized: KindUnauthorized, InvalidToken: KindUnauthorized, AccountErased: KindUnauthorized,
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
@@ -119,7 +122,7 @@ func (c Code) Kind() Kind {
 var FieldCodes = []Code{
 	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue,
 	BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
-	BrokenQuote, Duplicate,
+	BrokenQuote, Duplicate, NoWord, TooManyWords,
 }
 
 // Codes returns every code that a problem can carry, unordered, for the test that every text exists.
