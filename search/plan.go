@@ -32,6 +32,7 @@ type plan struct {
 	facets     []string
 	limit      int
 	order      order
+	folded     string           // the words of the query in normal form
 	pinned     map[int32]pinned // by row: what editors say of this query
 	pins       int
 }
@@ -54,6 +55,7 @@ func (x *Index) newPlan(gen *generation, req *Request, q query.Query) (*plan, er
 		p.limit = DefaultLimit
 	}
 	p.lang = fieldOf(analysis.LangOf(string(p.locale)))
+	p.folded = analysis.Fold(q.Text())
 	p.facets = facetsOf(req)
 	p.see()
 	p.filter()

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Pinyin is how Mandarin is typed. It needs no field of the index: a vocabulary of Han pairs with the keys of each
-// ([PairKeys], [PairInitials]) finds the pairs that a word may spell ([Syllables], [Initials]), and those are terms.
+// Pinyin is how Mandarin is typed. It needs no field of the index: the pairs of characters in it are few enough to look up
+// those that a word may spell ([Syllables], [Initials]) by their readings ([Pinyin], [PairKeys], [PairInitials]).
 //
 // Tones are left out. What has ü is spelled both with v, as it is typed, and with u, as it becomes when its dots are lost.
 
@@ -31,24 +31,32 @@ const (
 	pinyinLast  = 0x9fff
 )
 
-// spelling is the table of readings, unpacked: 50 kB for the characters, 100 kB for the lists and syllables.
+// spelling is the table of readings, unpacked: 90 kB.
 type spelling struct {
 	lists     [][]string                           // of readings; the first has none
 	of        [pinyinLast - pinyinFirst + 1]uint16 // a character's place in lists
-	syllables map[string]bool                      // true for whole syllables, false for their beginnings
+	syllables map[string]part                      // syllables and their beginnings
 }
+
+// part says what some letters are in pinyin; they may be both, as xu, the beginning of xue.
+type part uint8
+
+const (
+	partWhole     part = 1 << iota // a syllable
+	partBeginning                  // the beginning of a longer one
+)
 
 // spellings unpacks the table when pinyin is first asked for, in about half a millisecond.
 var spellings = sync.OnceValue(func() *spelling {
-	t := &spelling{lists: [][]string{nil}, syllables: map[string]bool{}}
+	t := &spelling{lists: [][]string{nil}, syllables: map[string]part{}}
 	for rest := pinyinTable; rest != ""; {
 		n := strings.IndexFunc(rest, func(r rune) bool { return r >= utf8.RuneSelf })
 		list := strings.Split(rest[:n], ",")
 		for _, s := range list {
 			for i := range s {
-				t.syllables[s[:i]] = t.syllables[s[:i]]
+				t.syllables[s[:i]] |= partBeginning
 			}
-			t.syllables[s] = true
+			t.syllables[s] |= partWhole
 		}
 		t.lists = append(t.lists, list)
 		for rest = rest[n:]; rest != "" && rest[0] >= utf8.RuneSelf; {
@@ -75,16 +83,17 @@ func Pinyin(r rune) []string {
 
 // Syllables returns the ways to read a word, in ASCII lower case, as syllables of pinyin: at most [MaxSegmentations], long
 // syllables before short ones; nil when there is none. An apostrophe parts syllables, but is not needed: xian is xian and
-// xi an. With partial, the word may still be being typed: its last element may be the beginning of a syllable (shuj is
-// shu j) and stands for all that begin so. What ends in a whole syllable comes before what does not.
+// xi an. With partial, the word may still be being typed: what Syllables returns without it is followed by the ways whose
+// last element is the beginning of longer syllables, and stands for all of them: shuj is shu j, and shuxu, after shu xu
+// itself, is shu xu for shu xue.
 func Syllables(word string, partial bool) [][]string {
 	if len(word) > MaxTerm {
 		return nil
 	}
-	c := cutter{word: word, syllables: spellings().syllables}
+	c := cutter{word: word, syllables: spellings().syllables, last: partWhole}
 	c.cut(0)
 	if partial {
-		c.partial = true
+		c.last = partBeginning
 		clear(c.dead[:])
 		c.cut(0)
 	}
@@ -97,8 +106,8 @@ const longestSyllable = 6
 // cutter cuts a word into syllables.
 type cutter struct {
 	word      string
-	syllables map[string]bool
-	partial   bool // find only what ends in the beginning of a syllable
+	syllables map[string]part
+	last      part // what the last element must be; all others are syllables
 	path      []string
 	found     [][]string
 	dead      [MaxTerm + 1]bool // places from which nothing leads to the end: each is tried once
@@ -106,39 +115,31 @@ type cutter struct {
 
 // cut finds the ways from a place to the end, and reports whether there is one.
 func (c *cutter) cut(from int) bool {
-	if from == len(c.word) {
-		if len(c.path) == 0 || c.partial {
-			return false
-		}
-		c.found = append(c.found, slices.Clone(c.path))
-		return true
-	}
-	if c.dead[from] {
+	if from == len(c.word) || c.dead[from] {
 		return false
 	}
 	start := from
 	if from > 0 && c.word[from] == '\'' {
 		start++
 	}
-	any := false
+	some := false
 	for end := min(len(c.word), start+longestSyllable); end > start && len(c.found) < MaxSegmentations; end-- {
 		s := c.word[start:end]
-		whole, known := c.syllables[s]
-		if !known {
-			continue
-		}
+		is := c.syllables[s]
 		c.path = append(c.path, s)
 		switch {
-		case whole && c.cut(end):
-			any = true
-		case c.partial && !whole && end == len(c.word):
-			c.found = append(c.found, slices.Clone(c.path))
-			any = true
+		case end == len(c.word):
+			if is&c.last != 0 {
+				c.found = append(c.found, slices.Clone(c.path))
+				some = true
+			}
+		case is&partWhole != 0:
+			some = c.cut(end) || some
 		}
 		c.path = c.path[:len(c.path)-1]
 	}
-	c.dead[from] = !any
-	return any
+	c.dead[from] = !some
+	return some
 }
 
 // Initials reports whether a word may be the initials of a Han run, one letter for each character, as in sjfx for 数据分析.

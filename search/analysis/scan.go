@@ -12,6 +12,9 @@ const maxParts = 4
 // maxSlash is the longest part, in letters and digits, of a compound with a slash or an ampersand: TCP/IP, HTML/CSS, R&D.
 const maxSlash = 4
 
+// maxSlashed is the longest part after a slash and a single letter, when it has a digit: S/4HANA.
+const maxSlashed = 8
+
 // shape is how a unit is written. It follows from the writing alone.
 type shape uint8
 
@@ -357,7 +360,8 @@ func (s *scanner) joins(j byte, a, b atom) bool {
 	case ',':
 		return a.letters == 0 && b.letters == 0
 	case '/', '&':
-		return a.letters+a.digits <= maxSlash && b.letters+b.digits <= maxSlash
+		n, m := a.letters+a.digits, b.letters+b.digits
+		return n <= maxSlash && m <= maxSlash || n == 1 && b.digits > 0 && m <= maxSlashed // S/4HANA
 	case '\'':
 		return b.letters > 0 && (b.letters != 1 || b.digits != 0 || s.text[b.start] != 's' && s.text[b.start] != 'S')
 	}
