@@ -83,7 +83,12 @@ func cranfieldQueries(tb testing.TB, dir string) []relevancetest.Query {
 // cranfieldShelf is the collection as a catalog of published courses.
 func cranfieldShelf(tb testing.TB, docs []abstract) *shelf {
 	tb.Helper()
-	s := newShelf(tb)
+	s := newShelf(tb, tb.TempDir())
+	tb.Cleanup(func() {
+		if err := s.catalog.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
 	const batch = 350
 	for from := 0; from < len(docs); from += batch {
 		s.update(tb, func(tx *catalog.Tx) error {

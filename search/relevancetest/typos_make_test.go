@@ -22,9 +22,9 @@ var makeTypos = flag.Bool("typos", false, "write the typing errors anew")
 
 // How the cases are made.
 const (
-	typoSeed    = 20260601
-	typoWords   = 4  // of a query at most: of more any will do
-	exactWords  = 60 // of each catalog
+	typoSeed   = 20260601
+	typoWords  = 4  // of a query at most: of more any will do
+	exactWords = 60 // of each catalog
 	// CONTRACT: one typo from four letters on, two from eight on, and then the first letter is right.
 	oneEditFrom, twoEditsFrom = 4, 8
 )
@@ -46,11 +46,8 @@ func writeTypos(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# typo|catalog|locale|as typed|spelled right|a course that must be among the first three\n")
 	b.WriteString("# exact|catalog|locale|word|the courses that have it, which must come before those with a word like it\n")
-	for _, c := range []struct {
-		name  string
-		shelf *shelf
-	}{{demoCatalog, demoShelf(t)}, {realCatalog, realShelf(t)}} {
-		m := &typoMaker{Rand: rand.New(rand.NewPCG(typoSeed, 1)), name: c.name, shelf: c.shelf} //nolint:gosec // the same seed must make the same cases
+	for _, c := range catalogs {
+		m := &typoMaker{Rand: rand.New(rand.NewPCG(typoSeed, 1)), name: c.name, shelf: openShelf(t, c.name, c.fill)} //nolint:gosec // the same seed must make the same cases
 		m.read(t)
 		for _, l := range []catalog.Locale{catalog.English, catalog.French, catalog.Chinese} {
 			m.typos(t, &b, l)

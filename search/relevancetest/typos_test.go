@@ -83,13 +83,10 @@ func TestTyposFindWhatWasMeant(t *testing.T) {
 	if *makeTypos {
 		writeTypos(t)
 	}
-	for _, c := range []struct {
-		name string
-		open func(testing.TB) *shelf
-	}{{demoCatalog, demoShelf}, {realCatalog, realShelf}} {
+	for _, c := range catalogs {
 		t.Run(c.name, func(t *testing.T) {
 			typos, words := readTypos(t, c.name)
-			c.open(t).with(t, nil, func(x *search.Index) {
+			openShelf(t, c.name, c.fill).with(t, nil, func(x *search.Index) {
 				keptTypos(t, x, typos)
 				for _, w := range words {
 					exactFirst(t, x, w)
