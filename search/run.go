@@ -105,6 +105,9 @@ func (p *plan) run(ctx context.Context) (*Response, error) {
 	return resp, p.show(ctx, resp, c, m)
 }
 
+// manyRows is the part of all rows from which on filters are worked out for all of them, and kept.
+const manyRows = 8
+
 // find finds and counts. done gives back what the matches live in.
 func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(), err error) {
 	c, done = p.newCollector(), func() {}
@@ -112,6 +115,9 @@ func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(),
 		if m, done, err = p.match(ctx); err != nil {
 			return nil, nil, nil, err
 		}
+	}
+	if m == nil || m.words == 0 || len(m.rows) > p.cols.n/manyRows {
+		p.look()
 	}
 	p.collect(c, m)
 	return c, m, done, nil
