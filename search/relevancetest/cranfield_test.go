@@ -31,7 +31,7 @@ func cranfieldRecords(tb testing.TB, path string) []abstract {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	var list []abstract
 	part := ""
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -64,7 +64,7 @@ func cranfieldQueries(tb testing.TB, dir string) []relevancetest.Query {
 			Locale: catalog.English, Text: strings.Join(words, " "), Grades: map[catalog.CourseID]relevancetest.Grade{},
 		})
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "cranqrel")) //nolint:gosec // of the test data
+	text, err := os.ReadFile(filepath.Join(dir, "cranqrel"))
 	if err != nil {
 		tb.Fatal(err)
 	}

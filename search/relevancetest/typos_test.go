@@ -43,7 +43,7 @@ func readTypos(tb testing.TB, name string) (typos []typo, words []confusable) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		part := strings.Split(lines.Text(), "|")
 		switch {
@@ -52,7 +52,7 @@ func readTypos(tb testing.TB, name string) (typos []typo, words []confusable) {
 			typos = append(typos, typo{catalog.Locale(part[2]), part[3], part[4], catalog.CourseID(part[5])})
 		case part[0] == "exact" && len(part) == 5:
 			c := confusable{locale: catalog.Locale(part[2]), word: part[3]}
-			for _, id := range strings.Fields(part[4]) {
+			for id := range strings.FieldsSeq(part[4]) {
 				c.having = append(c.having, catalog.CourseID(id))
 			}
 			words = append(words, c)
