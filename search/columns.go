@@ -76,6 +76,7 @@ type page struct {
 
 // columns are the rows of all courses and what their references mean, at one moment. They never change.
 type columns struct {
+	id          uint64 // no others have it
 	pages       []*page
 	n           int // rows, those of deleted courses included
 	tags        []*labelInfo

@@ -92,6 +92,7 @@ func (e *edit) seal() *columns {
 		p.hot = newHot(p)
 	}
 	e.owned = nil
+	e.id = generations.Add(1)
 	return e.columns
 }
 

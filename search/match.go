@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	index "github.com/blevesearch/bleve_index_api"
@@ -27,6 +28,7 @@ type matches struct {
 	score       []float32 // by row: the text factor, times bound
 	quality     []float32 // by row: the sum of the qualities of its words
 	matched     []uint8   // by row: how many words
+	titled      []uint8   // by row: how many words in titles
 	visible     []bool    // by row: there for the caller, and not excluded
 	need        int       // words that must match: all, or one
 	words       int       // to be found
@@ -150,23 +152,72 @@ func (m *matcher) keep(n int) {
 	})
 }
 
-// relax lets one word suffice, and of a Han run half of its pairs.
+// relax lets one word suffice, and of a Han run some of its pairs.
 func (m *matcher) relax(missing []word) error {
 	for i := range missing {
-		w := &missing[i]
-		if w.Kind != analysis.KindHan {
+		if missing[i].Kind != analysis.KindHan {
 			continue
 		}
-		terms := w.Forms[0].Alternatives[0]
-		terms = terms[:min(len(terms), maxTerms)]
-		if err := m.alternative(anywhere(terms, tierPartial), (len(terms)+1)/2); err != nil {
+		if err := m.partial(&missing[i]); err != nil {
 			return err
 		}
-		m.out.marks.addTerms(analysis.Other, terms)
-		m.settle(w.Text, false)
+		m.settle(missing[i].Text, false)
 	}
 	m.out.need = 1
 	m.out.relaxed = len(m.out.rows) > 0
+	return nil
+}
+
+const (
+	// shortRun is up to how many pairs of a run one is enough, where nothing has all of them; of more, two must be there: one pair of a sentence
+	// is as often one that any sentence has.
+	shortRun = 4
+	// characterShare is what a single character of a run tells, beside a pair.
+	characterShare = 0.3
+)
+
+// partial offers the rows that have some pairs of a run, by how much the pairs and characters tell that they have.
+func (m *matcher) partial(w *word) error {
+	terms := w.Forms[0].Alternatives[0]
+	terms = terms[:min(len(terms), maxTerms)]
+	m.out.marks.addTerms(analysis.Other, terms)
+	need := 1
+	if len(terms) > shortRun {
+		need = 2
+	}
+	shares := map[string]float32{}
+	for _, r := range w.Fold {
+		shares[string(r)] = characterShare
+	}
+	all := float32(0)
+	found := map[int32]bool{}
+	for _, term := range append(slices.Sorted(maps.Keys(shares)), terms...) {
+		share, single := shares[term]
+		if !single || len(terms) == 1 {
+			share = 1
+		}
+		for _, l := range anywhere([]string{term}, tierPartial)[0] {
+			if err := m.single(l); err != nil {
+				return err
+			}
+		}
+		share *= idf(m.total, len(m.current))
+		all += share
+		for _, i := range m.current {
+			m.tally[i].sum += share * m.best[i]
+			if !single {
+				m.tally[i].count++
+			}
+			found[i] = true
+		}
+		m.drop()
+	}
+	for i := range found {
+		if t := m.tally[i]; int(t.count) >= need {
+			m.offer(i, t.sum/all, tierPartial, false)
+		}
+		m.tally[i] = tally{}
+	}
 	return nil
 }
 
@@ -177,7 +228,7 @@ func (m *matcher) word(w *word) (found bool, err error) {
 	}
 	for _, meant := range w.meant {
 		for k, i := range meant.rows {
-			m.offer(i, meant.weights[k], tierSynonym)
+			m.offer(i, meant.weights[k], tierSynonym, false)
 		}
 		m.out.marks.addAll(meant.words)
 	}
@@ -223,15 +274,17 @@ func (m *matcher) settle(text string, written bool) {
 		if m.matched[i] == 0 {
 			m.out.rows = append(m.out.rows, i)
 		}
-		s, q := m.best[i]*weight, m.qualities[m.tier[i]]
+		tier := m.tier[i] &^ titled
+		s, q := m.best[i]*weight, m.qualities[tier]
 		if !all { // of many words any will do: then how each of them matched is part of its weight
 			s, q = s*q, q*weight
 		}
 		m.score[i] += s
 		m.quality[i] += q
 		m.matched[i]++
+		m.titled[i] += m.tier[i] >> titledShift
 		if e.score != nil {
-			e.score[i], e.quality[i], e.tier[i] = s, q, m.tier[i]
+			e.score[i], e.quality[i], e.tier[i] = s, q, tier
 		}
 		m.best[i] = 0
 	}
@@ -329,7 +382,7 @@ func (m *matcher) alternative(terms [][]list, need int) error {
 	}
 	for _, i := range m.found {
 		if t := &m.tally[i]; int(t.count) >= need {
-			m.offer(i, t.sum/float32(len(terms)), how)
+			m.offer(i, t.sum/float32(len(terms)), how, int(t.title) == len(terms))
 		}
 		m.tally[i] = tally{}
 	}
@@ -353,15 +406,15 @@ func (m *matcher) single(l list) error {
 				continue
 			}
 			f := freqs[k] - 1
-			w := weight * saturate(float32(f>>timesShift+1), norms[i])
+			w, at := weight*saturate(float32(f>>timesShift+1), norms[i]), how
 			if f&inTitle != 0 {
-				w += title
+				w, at = w+title, how|titled
 			}
 			if b := best[i]; w > b {
 				if b == 0 {
 					m.current = append(m.current, i)
 				}
-				best[i], tier[i] = w, how
+				best[i], tier[i] = w, at
 			}
 		}
 	}
@@ -378,14 +431,17 @@ func (m *matcher) count(s int, p postings, l list, n uint8) {
 			continue
 		}
 		w := weight * saturate(float32(times(p.freqs[k])), norms[i])
+		t := &m.tally[i]
 		if places(p.freqs[k])&inTitle != 0 {
 			w += weight * m.titleWeight
+			if t.last != n || t.part < w {
+				t.title++
+			}
 		}
-		t := &m.tally[i]
 		switch {
 		case t.last == 0:
 			m.found = append(m.found, i)
-			*t = tally{last: n, count: 1, part: w, sum: w}
+			*t = tally{last: n, count: 1, title: t.title, part: w, sum: w}
 		case t.last != n:
 			t.last, t.part = n, w
 			t.count++
@@ -397,13 +453,22 @@ func (m *matcher) count(s int, p postings, l list, n uint8) {
 	}
 }
 
+// A row's tier says by its highest bit whether the word stands in a title.
+const (
+	titledShift = 7
+	titled      = 1 << titledShift
+)
+
 // offer gives a row a weight by the current word, if it has none better.
-func (m *matcher) offer(i int32, weight float32, tier int) {
+func (m *matcher) offer(i int32, weight float32, tier int, inTitle bool) {
 	if m.best[i] == 0 {
 		m.current = append(m.current, i)
 	}
 	if weight > m.best[i] {
 		m.best[i], m.tier[i] = weight, uint8(tier) //nolint:gosec // a few
+		if inTitle {
+			m.tier[i] |= titled
+		}
 	}
 }
 
@@ -424,7 +489,7 @@ func (m *matcher) below(s int, p postings, tier int, mask uint8, only bool) {
 		if at&inTitle != 0 {
 			w += weight * m.titleWeight
 		}
-		m.offer(i, w, tier)
+		m.offer(i, w, tier, at&inTitle != 0)
 	}
 }
 

@@ -92,7 +92,7 @@ func (m *matcher) spelling(way []spelled, space byte) error {
 	some := false
 	for _, i := range m.found {
 		if t := &m.tally[i]; int(t.count) == len(way)-1 && m.best[i] == 0 {
-			m.offer(i, t.sum/float32(len(way)-1), tierPinyin)
+			m.offer(i, t.sum/float32(len(way)-1), tierPinyin, false)
 			some = true
 		}
 		m.tally[i] = tally{}

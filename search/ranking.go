@@ -3,6 +3,7 @@ package search
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +12,7 @@ import (
 //	match         how the words were found: for each word of the query matchWeight times the quality of its tier. When not all words must match,
 //	              coverageWeight times the share of what the words tell together.
 //	text          BM25 of the words, with what a word in a title or one with its accents adds, as a share of the most that this query can give
+//	title         whether a title is, begins with or holds the query as it stands
 //	rating        the course's Bayesian rating
 //	popularity    enrollments, by their logarithm
 //	freshness     the time since publication
@@ -33,6 +35,7 @@ const (
 	RuleTiers        Rule = "tiers"        // the match factor
 	RuleCoverage     Rule = "coverage"     // the same, where any word will do
 	RuleTitles       Rule = "titles"       // a word counts more in a title
+	RulePhrases      Rule = "phrases"      // the title factor
 	RuleAccents      Rule = "accents"      // a word counts more as it was written
 	RuleRating       Rule = "rating"       //
 	RulePopularity   Rule = "popularity"   //
@@ -44,7 +47,7 @@ const (
 // Rules lists all rules.
 func Rules() []Rule {
 	return []Rule{
-		RuleStems, RuleTypos, RuleSynonyms, RulePinyin, RuleTiers, RuleCoverage, RuleTitles, RuleAccents, RuleRating, RulePopularity, RuleFreshness,
+		RuleStems, RuleTypos, RuleSynonyms, RulePinyin, RuleTiers, RuleCoverage, RuleTitles, RulePhrases, RuleAccents, RuleRating, RulePopularity, RuleFreshness,
 		RuleAvailability, RuleLocale,
 	}
 }
@@ -74,12 +77,12 @@ var tierNames = [tierCount]string{"exact", "stem", "synonym", "prefix", "pinyin"
 // weights in the text factor do.
 var tierQualities = [tierCount]float32{1, 1, 1, 0.75, 0.6, 0.45, 0.25, 0.1}
 
-var tierWeights = [tierCount]float32{1, 0.85, 0.8, 0.6, 0.6, 1, 1, 0.5}
+var tierWeights = [tierCount]float32{1, 0.85, 0.8, 0.6, 0.6, 1, 1, 1}
 
 // The weights of the factors.
 const (
 	// matchWeight is what a word that matches exactly is worth.
-	matchWeight = 40
+	matchWeight = 50
 	// coverageWeight is what all words of a long query are worth together.
 	coverageWeight = 2
 	// textWeight bounds the text factor.
@@ -88,9 +91,13 @@ const (
 	titleWeight = 0.8
 	// writtenWeight is what a word with the accents of the query adds: more than a title, or pêche would find le péché first.
 	writtenWeight = 1.0
+	// phraseWeight is for a title that is the query; beginsShare of it has one that begins with it, holdsShare one that holds it.
+	phraseWeight = 1.0
+	beginsShare  = 0.7
+	holdsShare   = 0.5
 	// ratingWeight, popularityWeight, freshnessWeight, availabilityWeight and localeWeight bound the small factors.
-	ratingWeight       = 0.4
-	popularityWeight   = 0.3
+	ratingWeight       = 0.3
+	popularityWeight   = 0.2
 	freshnessWeight    = 0.1
 	availabilityWeight = 0.1
 	localeWeight       = 0.4
@@ -110,11 +117,11 @@ type rules struct{ stems, typos, synonyms, pinyin bool }
 
 // ranking are the weights in force: those above, but for rules that are switched off.
 type ranking struct {
-	rules                                                  rules
-	qualities                                              [tierCount]float32
-	coverage, rating, popularity, fresh, available, locale float64
-	titleWeight, writtenWeight                             float32
-	small                                                  float64 // the most that rating to locale give together
+	rules                                                          rules
+	qualities                                                      [tierCount]float32
+	coverage, phrase, rating, popularity, fresh, available, locale float64
+	titleWeight, writtenWeight                                     float32
+	small                                                          float64 // the most that rating to locale give together
 }
 
 func newRanking(without []Rule) *ranking {
@@ -129,6 +136,7 @@ func newRanking(without []Rule) *ranking {
 		rules:       rules{on(RuleStems), on(RuleTypos), on(RuleSynonyms), on(RulePinyin)},
 		qualities:   tierQualities,
 		coverage:    weight(RuleCoverage, coverageWeight),
+		phrase:      weight(RulePhrases, phraseWeight),
 		rating:      weight(RuleRating, ratingWeight),
 		popularity:  weight(RulePopularity, popularityWeight),
 		fresh:       weight(RuleFreshness, freshnessWeight),
@@ -230,6 +238,27 @@ func (p *plan) wordFactors(m *matches, i int32) (match, text float64) {
 	return p.matchUnit(m) * float64(m.quality[i]), text
 }
 
+// phrase is what a title gives that holds the query as it stands, in the caller's language or the course's own. Only titles with all of the words
+// are looked at.
+func (p *plan) phrase(m *matches, i int32) float64 {
+	if m == nil || p.folded == "" || p.x.ranking.phrase == 0 || int(m.titled[i]) < m.words {
+		return 0
+	}
+	share := 0.0
+	for _, l := range []int{0, localeIndex(p.locale)} {
+		title := p.cols.pages[int(i)/pageRows].foldedTitles(l)[int(i)%pageRows]
+		switch {
+		case title == p.folded:
+			share = 1
+		case strings.HasPrefix(title, p.folded):
+			share = max(share, beginsShare)
+		case beginsWord(title, p.folded):
+			share = max(share, holdsShare)
+		}
+	}
+	return share * p.x.ranking.phrase
+}
+
 // matchUnit is what a unit of quality is worth.
 func (p *plan) matchUnit(m *matches) float64 {
 	switch {
@@ -244,7 +273,7 @@ func (p *plan) matchUnit(m *matches) float64 {
 // score adds a row's parts.
 func (p *plan) score(m *matches, i int32, h *hot, j uint8) float64 {
 	match, text := p.wordFactors(m, i)
-	return match + text + p.factors(h, j).sum() + p.curated(i)
+	return match + text + p.phrase(m, i) + p.factors(h, j).sum() + p.curated(i)
 }
 
 // explain names the parts of a hit's score.
@@ -270,6 +299,7 @@ func (p *plan) explain(m *matches, i int32) *Explanation {
 		add(Factor{Name: "match", Value: match}) // of words that are not told apart, and what rounding lost
 		add(Factor{Name: "text", Value: text})
 	}
+	add(Factor{Name: "title", Value: p.phrase(m, i)})
 	f := p.factors(p.cols.hot(i))
 	add(Factor{Name: "rating", Value: f.rating})
 	add(Factor{Name: "popularity", Value: f.popularity})

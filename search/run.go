@@ -105,6 +105,9 @@ func (p *plan) run(ctx context.Context) (*Response, error) {
 	return resp, p.show(ctx, resp, c, m)
 }
 
+// manyRows is the part of all rows from which on filters are worked out for all of them, and kept.
+const manyRows = 8
+
 // find finds and counts. done gives back what the matches live in.
 func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(), err error) {
 	c, done = p.newCollector(), func() {}
@@ -112,6 +115,9 @@ func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(),
 		if m, done, err = p.match(ctx); err != nil {
 			return nil, nil, nil, err
 		}
+	}
+	if m == nil || m.words == 0 || len(m.rows) > p.cols.n/manyRows {
+		p.look()
 	}
 	p.collect(c, m)
 	return c, m, done, nil
@@ -136,7 +142,7 @@ func (p *plan) newMatcher(ctx context.Context) (m *matcher, done func(), err err
 	s := p.x.borrow(p.cols.n)
 	m = &matcher{
 		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, ctx: ctx, index: p.reader.index, cols: p.cols, words: p.x.dicts.words,
-		out: &matches{score: s.score, quality: s.quality, matched: s.matched, visible: s.visible, rows: s.rows},
+		out: &matches{score: s.score, quality: s.quality, matched: s.matched, titled: s.titled, visible: s.visible, rows: s.rows},
 	}
 	s.explain = p.req.Explain
 	clear(s.visible)

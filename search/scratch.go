@@ -7,6 +7,7 @@ type scratch struct {
 	score   []float32 // by all words so far
 	quality []float32 // how well they match, see qualities
 	matched []uint8   // how many of them
+	titled  []uint8   // how many of them in titles
 	best    []float32 // by the current word
 	tier    []uint8   // how that was found; meaningful where best is not 0
 	tally   []tally   // of the current alternative
@@ -21,6 +22,7 @@ type scratch struct {
 type tally struct {
 	last  uint8 // the last term that it has, from 1; 0: none
 	count uint8 // how many
+	title uint8 // how many of them in a title
 	part  float32
 	sum   float32
 }
@@ -31,7 +33,7 @@ func (x *Index) borrow(n int) *scratch {
 	if s == nil || cap(s.visible) < n {
 		room := n + n/8 + pageRows // for the courses that will come
 		s = &scratch{
-			visible: make([]bool, room), score: make([]float32, room), quality: make([]float32, room), matched: make([]uint8, room),
+			visible: make([]bool, room), score: make([]float32, room), quality: make([]float32, room), matched: make([]uint8, room), titled: make([]uint8, room),
 			best: make([]float32, room), tier: make([]uint8, room), tally: make([]tally, room),
 		}
 	}
@@ -52,4 +54,4 @@ func (x *Index) giveBack(s *scratch, rows []int32) {
 	x.pool.Put(s)
 }
 
-func (s *scratch) clearRow(i int32) { s.score[i], s.quality[i], s.matched[i] = 0, 0, 0 }
+func (s *scratch) clearRow(i int32) { s.score[i], s.quality[i], s.matched[i], s.titled[i] = 0, 0, 0, 0 }

@@ -18,7 +18,7 @@ type wanted struct {
 	prefix string
 	spells [][]string // or what it spells in pinyin: syllables, the last of which is a beginning when it ends in *
 	typing string     // or what begins with something one edit from this
-	halfOf []string   // of a Han run, in a relaxed search
+	someOf []string   // of a Han run, in a relaxed search: one or two
 }
 
 func (w *wanted) in(d *doc) bool {
@@ -78,12 +78,12 @@ func (w *wanted) partly(d *doc) bool {
 		return true
 	}
 	n := 0
-	for _, t := range w.halfOf {
+	for _, t := range w.someOf {
 		if d.exact[t] {
 			n++
 		}
 	}
-	return n > 0 && 2*n >= len(w.halfOf)
+	return n > 1 || n == 1 && len(w.someOf) <= 4
 }
 
 // matching returns the visible courses that a query finds, and whether not all of its words had to match.
@@ -109,9 +109,9 @@ func (o *Oracle) matching(req search.Request, q query.Query, visible []*doc) (fo
 	}
 	in := (*wanted).in
 	if len(words) > 0 && !slices.ContainsFunc(visible, func(d *doc) bool { return count(d, in) >= need }) {
-		for i := range words { // half of a run counts only where no course has the whole
+		for i := range words { // a part of a run counts only where no course has the whole
 			if slices.ContainsFunc(visible, words[i].in) {
-				words[i].halfOf = nil
+				words[i].someOf = nil
 			}
 		}
 		in, need = (*wanted).partly, 1
@@ -135,7 +135,7 @@ func wantedWords(q query.Query) []wanted {
 		for i, w := range parts {
 			x := wanted{words: []analysis.Word{w}}
 			if w.Kind == analysis.KindHan {
-				x.halfOf = w.Forms[0].Alternatives[0]
+				x.someOf = w.Forms[0].Alternatives[0]
 			} else if c.Prefix && i == len(parts)-1 {
 				x.prefix = w.Fold
 			}
