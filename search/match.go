@@ -76,22 +76,28 @@ type word struct {
 
 // wordsOf returns the words of a query: without stop words, unless there is nothing else.
 func wordsOf(q query.Query) []word {
-	var all, telling []word
+	var all []word
 	for i, c := range q.Clauses {
 		if c.Kind != query.KindWord || c.Not {
 			continue
 		}
 		parts := analysis.Words(c.Text)
 		for j, w := range parts {
-			if len(all) == maxWords {
-				break
-			}
 			all = append(all, word{Word: w, place: i, prefix: c.Prefix && j == len(parts)-1, written: analysis.Written(w.Text)})
-			if !w.Stop {
-				telling = append(telling, all[len(all)-1])
-			}
 		}
 	}
+	all = all[:min(len(all), maxWords)]
+	for i := range all {
+		var before, after *analysis.Word
+		if i > 0 {
+			before = &all[i-1].Word
+		}
+		if i < len(all)-1 {
+			after = &all[i+1].Word
+		}
+		all[i].Join(before, after)
+	}
+	telling := slices.DeleteFunc(slices.Clone(all), func(w word) bool { return w.Stop })
 	if len(telling) > 0 {
 		return telling
 	}

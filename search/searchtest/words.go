@@ -126,7 +126,7 @@ func (o *Oracle) matching(req search.Request, q query.Query, visible []*doc) (fo
 }
 
 func wantedWords(q query.Query) []wanted {
-	var every, telling []wanted
+	var every []wanted
 	for _, c := range q.Clauses {
 		if c.Kind != query.KindWord || c.Not {
 			continue
@@ -140,11 +140,18 @@ func wantedWords(q query.Query) []wanted {
 				x.prefix = w.Fold
 			}
 			every = append(every, x)
-			if !w.Stop {
-				telling = append(telling, x)
-			}
 		}
 	}
+	word := func(i int) *analysis.Word {
+		if i < 0 || i >= len(every) {
+			return nil
+		}
+		return &every[i].words[0]
+	}
+	for i := range every {
+		word(i).Join(word(i-1), word(i+1))
+	}
+	telling := slices.DeleteFunc(slices.Clone(every), func(w wanted) bool { return w.words[0].Stop })
 	if len(telling) > 0 {
 		return telling
 	}
