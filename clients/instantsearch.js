@@ -1,0 +1,64 @@
+// Connects the widgets of instantsearch.js (and its React and Vue versions) with a Carrel server. See docs/instantsearch.md.
+
+/**
+ * @typedef {{ indexName?: string, params?: Record<string, unknown>, type?: string, facet?: string }} SearchRequest
+ * @typedef {{ url?: string, token?: string | (() => string | Promise<string>), locale?: string, fetch?: typeof fetch }} Options
+ */
+
+const CACHED = 50; // answers, each of one call
+const FRESH = 30_000; // milliseconds that an answer is taken for true
+
+/** What the server refused, and why. */
+export class SearchError extends Error {
+  /** @param {number} status @param {{ title?: string, detail?: string, code?: string, errors?: unknown[] }} problem */
+  constructor(status, problem) {
+    super(problem.detail || problem.title || `The search server answered ${status}`);
+    this.name = "SearchError";
+    this.status = status;
+    this.code = problem.code;
+    this.errors = problem.errors || [];
+  }
+}
+
+/**
+ * Makes a search client. Answers that come late are dropped by InstantSearch itself, so nothing is aborted here.
+ * @param {Options} [options] url: the server's address, "" for the page's own; token: a bearer token, or a function that gives one;
+ *   locale: "en", "fr" or "zh-Hans", else the browser's.
+ */
+export function createSearchClient({ url = "", token, locale, fetch: send = (...args) => fetch(...args) } = {}) {
+  const address = `${url.replace(/\/+$/, "")}/v2/instantsearch${locale ? `?locale=${encodeURIComponent(locale)}` : ""}`;
+  /** @type {Map<string, { at: number, answer: Promise<any> }>} */
+  const cache = new Map();
+
+  /** @param {string} body */
+  async function ask(body) {
+    /** @type {Record<string, string>} */
+    const headers = { "Content-Type": "application/json" };
+    const bearer = typeof token === "function" ? await token() : token;
+    if (bearer) headers.Authorization = `Bearer ${bearer}`;
+    const response = await send(address, { method: "POST", headers, body });
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new SearchError(response.status, answer);
+    return answer;
+  }
+
+  /** @param {SearchRequest[] | { requests: SearchRequest[] }} requests */
+  function search(requests) {
+    const body = JSON.stringify(requests);
+    const known = cache.get(body);
+    if (known && Date.now() - known.at < FRESH) return known.answer;
+    const answer = ask(body);
+    cache.delete(body);
+    cache.set(body, { at: Date.now(), answer });
+    if (cache.size > CACHED) cache.delete(/** @type {string} */ (cache.keys().next().value));
+    answer.catch(() => { if (cache.get(body)?.answer === answer) cache.delete(body); });
+    return answer;
+  }
+
+  return {
+    search,
+    /** @param {SearchRequest[]} requests */
+    searchForFacetValues: async (requests) => (await search(requests)).results,
+    clearCache: () => cache.clear(),
+  };
+}
