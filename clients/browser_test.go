@@ -384,7 +384,7 @@ func (v visitor) shot(name string, width int64) {
 	if dir == "" {
 		return
 	}
-	picture, err := chromedp.Run(v.ctx, chromedp.FullScreenshot(90))
+	picture, err := chromedp.Run(v.ctx, chromedp.FullScreenshot(100))
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "instantsearch-"+name+".png"), picture, 0o600)
 	}

@@ -125,23 +125,37 @@ func partsOf(marked string) []Part {
 // BeginsIn takes a value apart at the first word that begins as was typed: what [Ask].FacetPrefix found in it.
 func BeginsIn(value, typed string) []Part {
 	want := analysis.Fold(typed)
-	if want == "" {
-		return []Part{{Text: value}}
-	}
+	from, to := -1, 0
 	inWord := false
 	for i, r := range value {
 		starts := !inWord || isHanStart(string(r))
 		inWord = unicode.IsLetter(r) || unicode.IsNumber(r)
-		if !starts {
+		if want == "" || !starts || from >= 0 && i >= to {
 			continue
 		}
-		for end := i; end < len(value); {
-			_, n := utf8.DecodeRuneInString(value[end:])
-			end += n
-			if analysis.Fold(value[i:end]) == want {
-				return slices.DeleteFunc([]Part{{Text: value[:i]}, {value[i:end], true}, {Text: value[end:]}}, func(p Part) bool { return p.Text == "" })
-			}
+		// Of several places the last before the same end: an article that folds away ("d’été") is not part of what was typed.
+		if end := foldsTo(value, i, want); end > 0 {
+			from, to = i, end
 		}
 	}
-	return []Part{{Text: value}}
+	if from < 0 {
+		return []Part{{Text: value}}
+	}
+	parts := []Part{{Text: value[:from]}, {value[from:to], true}, {Text: value[to:]}}
+	return slices.DeleteFunc(parts, func(p Part) bool { return p.Text == "" })
+}
+
+// maxFolded is how much longer than its folded form a word may be, in bytes; it bounds the work in long values.
+const maxFolded = 32
+
+// foldsTo returns where the shortest part of a value ends that begins at i and folds to what is wanted; 0 when there is none.
+func foldsTo(value string, i int, want string) int {
+	for end := i; end < len(value) && end-i < len(want)+maxFolded; {
+		_, n := utf8.DecodeRuneInString(value[end:])
+		end += n
+		if analysis.Fold(value[i:end]) == want {
+			return end
+		}
+	}
+	return 0
 }
