@@ -53,6 +53,9 @@ func (c *asker) filters(b search.Batch) (list []search.Clause) {
 func (c *asker) term(b search.Batch) search.Term {
 	attributes := search.Attributes()
 	t := search.Term{Attribute: attributes[c.IntN(len(attributes))], Not: c.chance(20), Op: search.Is}
+	if c.chance(30) {
+		t.Attribute = []string{"price", "duration_minutes", "rating"}[c.IntN(3)]
+	}
 	if _, number := search.IsAttribute(t.Attribute); number && c.chance(80) {
 		numbers := append(c.o.Numbers(t.Attribute), 3.5) // instructors are not rated here
 		t.Low, t.High = numbers[c.IntN(len(numbers))], numbers[c.IntN(len(numbers))]
