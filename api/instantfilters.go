@@ -60,7 +60,7 @@ func (f *filterReader) clauses(v any) ([]search.Clause, error) {
 			return f.list([]any{v})
 		}
 		var parts []any
-		for _, part := range strings.Split(v, ",") {
+		for part := range strings.SplitSeq(v, ",") {
 			parts = append(parts, part)
 		}
 		return f.list(parts)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"html"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -89,10 +90,7 @@ func (q *instantRequest) hit(c *call, found *search.Found, h *search.BatchHit) i
 		ObjectID: h.Course.ID, Card: h.Course, TagLabels: h.TagLabels, CategoryPath: h.Categories,
 		Highlight: w.tree(&h.Course, c.locale, h),
 	}
-	out.Snippet = make(map[string]any, len(out.Highlight)+1)
-	for name, value := range out.Highlight {
-		out.Snippet[name] = value
-	}
+	out.Snippet = maps.Clone(out.Highlight)
 	for name, text := range map[string]string{"title": h.Course.Title, "summary": h.Course.Summary, "description": h.Description} {
 		words, asked := q.snippets[name]
 		if !asked {

@@ -163,13 +163,14 @@ func (v visitor) same(what string, want, got map[string]int) {
 }
 
 // told logs what the widgets asked since the last time, and holds the server to one pass per call.
-func (v visitor) told(what string) {
+func (v visitor) told(what string) cost {
 	v.t.Helper()
 	c := v.traffic.take()
 	v.t.Logf("%-34s %2d calls, %2d requests (at most %d in a call), %2d passes", what, c.calls, c.requests, c.mostRequests, c.passes)
 	if c.passes != c.calls || c.mostPasses > 1 {
 		v.t.Errorf("%s: %d calls took %d passes, at most %d for one call: want one for each", what, c.calls, c.passes, c.mostPasses)
 	}
+	return c
 }
 
 // TestWidgets runs InstantSearch's own widgets against a server and compares all that they show with what the API says.
@@ -205,7 +206,9 @@ func typing(v visitor) {
 	}
 	v.until(`document.querySelector("#hits article mark")?.textContent === "Python"`)
 	v.same("levels", found.counts("level", false), v.counted("#levels"))
-	v.told("typing python")
+	if c := v.told("typing python"); c.calls == 0 || c.requests <= c.calls {
+		v.t.Errorf("typing was counted as %d requests in %d calls", c.requests, c.calls)
+	}
 	for range "python" {
 		v.keys("\b")
 	}
@@ -285,7 +288,8 @@ func tags(v visitor) {
 	at := slices.IndexFunc(counts, func(f struct {
 		Value, Label string
 		Count        int
-	}) bool {
+	},
+	) bool {
 		return f.Value == "python"
 	})
 	if got := v.counted("#tags")["Python"]; at < 0 || got != counts[at].Count {
@@ -364,11 +368,12 @@ func mistakes(v visitor) {
 	if err != nil || !strings.Contains(got, `"SearchError",400,"invalid-parameter"`) || !strings.Contains(got, "hitsPerPage") {
 		v.t.Errorf("a bad request: %s %v", got, err)
 	}
-	again := ask[bool](v, `(c => c.search([{params: {query: "a"}}]) === c.search([{params: {query: "a"}}]))(search.client)`)
-	if !again {
-		v.t.Error("the same question is sent twice")
-	}
 	v.traffic.take()
+	twice := `(async (c, q) => { const [a, b] = await Promise.all([c.search(q), c.search(q)]); return a !== b && JSON.stringify(a) === JSON.stringify(b); })(search.client, [{params: {query: "a"}}])`
+	same, err := chromedp.Run(v.ctx, chromedp.Evaluate[bool](twice, chromedp.EvalAwaitPromise))
+	if cost := v.traffic.take(); err != nil || !same || cost.calls != 1 {
+		v.t.Errorf("the same question twice: %d calls, equal answers of their own %t (%v)", cost.calls, same, err)
+	}
 }
 
 // shot takes a picture of the page into the folder CARREL_SHOTS, when one is named.

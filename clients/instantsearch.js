@@ -27,7 +27,7 @@ export class SearchError extends Error {
  */
 export function createSearchClient({ url = "", token, locale, fetch: send = (...args) => fetch(...args) } = {}) {
   const address = `${url.replace(/\/+$/, "")}/v2/instantsearch${locale ? `?locale=${encodeURIComponent(locale)}` : ""}`;
-  /** @type {Map<string, { at: number, answer: Promise<any> }>} */
+  /** @type {Map<string, { at: number, text: Promise<string> }>} */
   const cache = new Map();
 
   /** @param {string} body */
@@ -37,22 +37,26 @@ export function createSearchClient({ url = "", token, locale, fetch: send = (...
     const bearer = typeof token === "function" ? await token() : token;
     if (bearer) headers.Authorization = `Bearer ${bearer}`;
     const response = await send(address, { method: "POST", headers, body });
-    const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new SearchError(response.status, answer);
-    return answer;
+    if (!response.ok) throw new SearchError(response.status, await response.json().catch(() => ({})));
+    return response.text();
   }
 
   /** @param {SearchRequest[] | { requests: SearchRequest[] }} requests */
-  function search(requests) {
+  async function search(requests) {
     const body = JSON.stringify(requests);
-    const known = cache.get(body);
-    if (known && Date.now() - known.at < FRESH) return known.answer;
-    const answer = ask(body);
-    cache.delete(body);
-    cache.set(body, { at: Date.now(), answer });
-    if (cache.size > CACHED) cache.delete(/** @type {string} */ (cache.keys().next().value));
-    answer.catch(() => { if (cache.get(body)?.answer === answer) cache.delete(body); });
-    return answer;
+    let known = cache.get(body);
+    if (!known || Date.now() - known.at > FRESH) {
+      known = { at: Date.now(), text: ask(body) };
+      cache.delete(body);
+      cache.set(body, known);
+      if (cache.size > CACHED) cache.delete(/** @type {string} */ (cache.keys().next().value));
+    }
+    try {
+      return JSON.parse(await known.text); // anew for each caller: widgets write into answers
+    } catch (error) {
+      if (cache.get(body) === known) cache.delete(body);
+      throw error;
+    }
   }
 
   return {

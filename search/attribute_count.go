@@ -102,7 +102,7 @@ func (a *attributes) pathCounter(p *plan, name string, level int, typed string) 
 	return &facetCounter{name: name, add: leaves.count, result: func() Facet {
 		counts := map[string]int{}
 		for i, n := range leaves.counts {
-			if path := a.path(ref(i), level); n > 0 && path != "" { //nolint:gosec // an index
+			if path := a.path(ref(i), level); n > 0 && path != "" {
 				counts[path] += int(n)
 			}
 		}
@@ -122,15 +122,18 @@ func listCounts(counts map[string]int, limit int, typed string) []FacetValue {
 }
 
 func freeCounter(name, typed string) *facetCounter {
-	counts := map[bool]int{}
+	var paid, free int
 	add := func(pg *page, list []uint8) {
 		for _, j := range list {
-			counts[pg.rows[j].free]++
+			if pg.rows[j].free {
+				free++
+			} else {
+				paid++
+			}
 		}
 	}
 	return &facetCounter{name: name, add: add, result: func() Facet {
-		named := map[string]int{"true": counts[true], "false": counts[false]}
-		return Facet{Values: listCounts(named, 0, typed)}
+		return Facet{Values: listCounts(map[string]int{"true": free, "false": paid}, 0, typed)}
 	}}
 }
 

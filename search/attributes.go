@@ -117,7 +117,7 @@ func newNames(n int, of func(i int) string) *names {
 	for i := 1; i < n; i++ {
 		l.of[i] = of(i)
 		if _, known := first[l.of[i]]; !known {
-			first[l.of[i]] = ref(i) //nolint:gosec // an index
+			first[l.of[i]] = ref(i)
 		}
 		l.same[i] = first[l.of[i]]
 	}
@@ -129,7 +129,7 @@ func (l *names) having(name string) []ref {
 	var set []ref
 	for i := 1; i < len(l.of); i++ {
 		if l.of[i] == name {
-			set = append(set, ref(i)) //nolint:gosec // an index
+			set = append(set, ref(i))
 		}
 	}
 	return set
@@ -212,7 +212,7 @@ func (a *attributes) path(r ref, level int) string {
 func (a *attributes) atLevel(level int, path string) map[ref]bool {
 	in := map[ref]bool{}
 	for i := range a.x.dicts.categories.list() {
-		if r := ref(i); path != "" && a.path(r, level) == path { //nolint:gosec // an index
+		if r := ref(i); path != "" && a.path(r, level) == path {
 			in[r] = true
 		}
 	}

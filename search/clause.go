@@ -12,7 +12,7 @@ import (
 // Clause is a filter of an [Ask]: it holds when any of its terms does.
 type Clause []Term
 
-// Term compares an attribute of a course. Comparisons of a number that is missing are false, but [Not] and [NotEqual] are true.
+// Term compares an attribute of a course. A number that is missing is neither equal to any other, nor less, nor greater.
 type Term struct {
 	Attribute string
 	Not       bool // the term holds when the comparison does not
