@@ -31,9 +31,11 @@ type row struct {
 	state       state
 	level       level
 	free        bool
+	price       float64 // NaN: none
 
 	// From course_stats, which change without the course.
 	enrollments int32
+	ratings     int32
 	rating      float64 // NaN: none
 
 	published int64 // microseconds; noTime

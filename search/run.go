@@ -185,9 +185,14 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 	return m.out, done, nil
 }
 
+// taker takes rows of a page that the caller sees and the query has found.
+type taker interface {
+	add(n int, p *page, list []uint8, m *matches)
+}
+
 // collect hands the rows that were found to the collector: with words those that have them, else every row that the caller sees and, when m is
 // not nil, that is not excluded.
-func (p *plan) collect(c *collector, m *matches) {
+func (p *plan) collect(c taker, m *matches) {
 	var room [pageRows]uint8
 	for n, pg := range p.cols.pages {
 		first := n * pageRows

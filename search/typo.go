@@ -236,7 +236,7 @@ func (m *matcher) beginningLike(fold string) error {
 	first := fold[:n]
 	for s := range m.views {
 		p, err := m.united(s, spaceTyping, fold, func(yield func(int, string) error) error {
-			return m.accepted(s, beginning{dfa}, []byte(first), after(first), func(field int, term string) error {
+			return m.accepted(s, accepting{dfa}, []byte(first), after(first), func(field int, term string) error {
 				if !letters(term) {
 					return nil
 				}
@@ -251,14 +251,14 @@ func (m *matcher) beginningLike(fold string) error {
 	return nil
 }
 
-// beginning accepts whatever begins with something that an automaton accepts.
-type beginning struct{ dfa *levenshtein.DFA }
+// accepting accepts whatever begins with something that an automaton accepts.
+type accepting struct{ dfa *levenshtein.DFA }
 
 // begun is the state after such a beginning: nothing that follows matters.
 const begun = -1
 
 // step makes a state of one of the automaton's.
-func (b beginning) step(state int) int {
+func (b accepting) step(state int) int {
 	if b.dfa.IsMatch(state) {
 		return begun
 	}
@@ -266,19 +266,19 @@ func (b beginning) step(state int) int {
 }
 
 // Start implements segment.Automaton.
-func (b beginning) Start() int { return b.step(b.dfa.Start()) }
+func (b accepting) Start() int { return b.step(b.dfa.Start()) }
 
 // IsMatch implements segment.Automaton.
-func (b beginning) IsMatch(state int) bool { return state == begun }
+func (b accepting) IsMatch(state int) bool { return state == begun }
 
 // CanMatch implements segment.Automaton.
-func (b beginning) CanMatch(state int) bool { return state == begun || b.dfa.CanMatch(state) }
+func (b accepting) CanMatch(state int) bool { return state == begun || b.dfa.CanMatch(state) }
 
 // WillAlwaysMatch implements segment.Automaton.
-func (b beginning) WillAlwaysMatch(state int) bool { return state == begun }
+func (b accepting) WillAlwaysMatch(state int) bool { return state == begun }
 
 // Accept implements segment.Automaton.
-func (b beginning) Accept(state int, next byte) int {
+func (b accepting) Accept(state int, next byte) int {
 	if state == begun {
 		return begun
 	}
