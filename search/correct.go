@@ -112,12 +112,8 @@ func (p *plan) frequent(ctx context.Context, fold string) ([]neighbour, error) {
 		return nil, err
 	}
 	defer done()
-	terms, err := m.neighbours(fold, 1)
-	if err != nil {
-		return nil, err
-	}
 	var choices []neighbour
-	for _, term := range terms {
+	for _, term := range m.words.near(fold, 1) {
 		if len(analysis.Words(term)) != 1 {
 			continue
 		}

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	index "github.com/blevesearch/bleve_index_api"
-
 	"github.com/carrel-lms/carrel/search/analysis"
 	"github.com/carrel-lms/carrel/search/query"
 )
@@ -58,7 +56,6 @@ type matcher struct {
 	*turn
 	*ranking
 	ctx   context.Context
-	index index.IndexReader
 	cols  *columns
 	words *vocabulary
 	total int // visible rows

@@ -141,7 +141,7 @@ func (p *plan) newMatcher(ctx context.Context) (m *matcher, done func(), err err
 	}
 	s := p.x.borrow(p.cols.n)
 	m = &matcher{
-		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, ctx: ctx, index: p.reader.index, cols: p.cols, words: p.x.dicts.words,
+		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, ctx: ctx, cols: p.cols, words: p.x.dicts.words,
 		out: &matches{score: s.score, quality: s.quality, matched: s.matched, titled: s.titled, visible: s.visible, rows: s.rows},
 	}
 	s.explain = p.req.Explain

@@ -1,13 +1,11 @@
 package search
 
 import (
-	"errors"
 	"slices"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
-	index "github.com/blevesearch/bleve_index_api"
 	"github.com/blevesearch/vellum/levenshtein"
 
 	"github.com/carrel-lms/carrel/search/analysis"
@@ -21,8 +19,6 @@ const (
 	twoEditsFrom = 8
 	// prefixEditFrom is from when on a typo is forgiven in what is still being typed: of fewer letters too much begins alike.
 	prefixEditFrom = 5
-	// maxTypoTerms bounds the words of a language that are tried in place of one. It is several times what a word has for neighbours.
-	maxTypoTerms = 64
 )
 
 // edits is how many typos are forgiven in a word: none in Han characters, numbers, codes and letters other than Latin ones.
@@ -88,11 +84,7 @@ func (m *matcher) typos(w *word) error {
 		}
 		var terms []string
 		for _, fold := range try.folds {
-			more, err := m.neighbours(fold, try.distance)
-			if err != nil {
-				return err
-			}
-			terms = append(terms, more...)
+			terms = append(terms, m.words.near(fold, try.distance)...)
 		}
 		slices.Sort(terms)
 		if found, err := m.meant(w, slices.Compact(terms), try.tier); found || err != nil {
@@ -169,43 +161,6 @@ func (m *matcher) frequency(term string) (n int, err error) {
 		}
 	}
 	return n, nil
-}
-
-// neighbours returns the words of the index at a distance from one, in order.
-func (m *matcher) neighbours(fold string, distance int) ([]string, error) {
-	fuzzy, ok := m.index.(index.IndexReaderFuzzy)
-	if !ok {
-		return nil, errors.New("search: the index finds no similar words")
-	}
-	prefix := ""
-	if distance > 1 {
-		_, n := utf8.DecodeRuneInString(fold)
-		prefix = fold[:n]
-	}
-	var terms []string
-	for _, field := range fieldNames[:langs] {
-		dict, err := fuzzy.FieldDictFuzzy(field, fold, distance, prefix)
-		if err != nil {
-			return nil, err
-		}
-		for most := len(terms) + maxTypoTerms; len(terms) < most; {
-			entry, err := dict.Next()
-			if err != nil {
-				return nil, errors.Join(err, dict.Close())
-			}
-			if entry == nil {
-				break
-			}
-			if analysis.Distance(fold, entry.Term, distance) == distance && letters(entry.Term) {
-				terms = append(terms, entry.Term)
-			}
-		}
-		if err := dict.Close(); err != nil {
-			return nil, err
-		}
-	}
-	slices.Sort(terms)
-	return slices.Compact(terms), nil
 }
 
 func letters(s string) bool {

@@ -1,21 +1,35 @@
 package search
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"github.com/carrel-lms/carrel/search/analysis"
 )
 
-// vocabulary knows which words of the index have the same stem. It only grows; a form that no course has any more is looked up in vain.
+// vocabulary knows the words of the index: which have the same stem, and which are a few edits apart. It only grows; a word that no course has any
+// more is looked up in vain.
 type vocabulary struct {
-	mu    sync.RWMutex
-	known [stemmers]map[string]bool     // words seen
-	forms [stemmers]map[string][]string // stem → the words other than itself that have it, in order
+	mu     sync.RWMutex
+	known  map[string]uint8              // words seen, with a bit for each group that has learned them
+	forms  [stemmers]map[string][]string // stem → the words other than itself that have it, in order
+	spells [maxSpelled + 1][]spelling    // by length in runes
 }
+
+// spelling is a word with what tells most others apart from it.
+type spelling struct {
+	word    string
+	first   rune
+	letters uint64 // a bit for each letter that it has
+}
+
+// maxSpelled is up to how many runes words are compared: no longer one is typed by hand.
+const maxSpelled = 32
 
 // stemmers is how many languages have stems of their own: English and French. Latin words in Chinese texts are English ones.
 const stemmers = 2
@@ -28,44 +42,85 @@ func stemmer(field int) (int, analysis.Lang, bool) {
 	case fieldFrench:
 		return 1, analysis.French, true
 	}
-	return 0, "", false
+	return stemmers, "", false
 }
 
 func newVocabulary() *vocabulary {
-	v := &vocabulary{}
+	v := &vocabulary{known: map[string]uint8{}}
 	for i := range stemmers {
-		v.known[i], v.forms[i] = map[string]bool{}, map[string][]string{}
+		v.forms[i] = map[string][]string{}
 	}
 	return v
 }
 
 // learn takes a word of a field into the vocabulary.
 func (v *vocabulary) learn(field int, word string) {
-	n, lang, ok := stemmer(field)
-	if !ok {
-		return
-	}
+	n, lang, stemmed := stemmer(field)
+	group := uint8(1) << n
 	v.mu.RLock()
-	known := v.known[n][word]
+	known := v.known[word]
 	v.mu.RUnlock()
-	if known {
+	if known&group != 0 {
 		return
 	}
 	word = strings.Clone(word) // a piece of a text would keep all of it in memory
 	stem := ""
-	if tokens := analysis.Analyze(lang, word); len(tokens) == 1 && tokens[0].Fold == word && tokens[0].Text != word {
-		stem = strings.Clone(tokens[0].Text)
+	if stemmed {
+		if tokens := analysis.Analyze(lang, word); len(tokens) == 1 && tokens[0].Fold == word && tokens[0].Text != word {
+			stem = strings.Clone(tokens[0].Text)
+		}
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.known[n][word] {
+	known = v.known[word]
+	if known&group != 0 {
 		return
 	}
-	v.known[n][word] = true
+	v.known[word] = known | group
+	if known == 0 {
+		v.spell(word)
+	}
 	if stem != "" {
 		at, _ := slices.BinarySearch(v.forms[n][stem], word)
 		v.forms[n][stem] = slices.Insert(slices.Clone(v.forms[n][stem]), at, word) // readers keep the old one
 	}
+}
+
+func (v *vocabulary) spell(word string) {
+	if n := utf8.RuneCountInString(word); n <= maxSpelled && letters(word) {
+		v.spells[n] = append(v.spells[n], newSpelling(word))
+	}
+}
+
+func newSpelling(word string) spelling {
+	s := spelling{word: word}
+	s.first, _ = utf8.DecodeRuneInString(word)
+	for _, r := range word {
+		s.letters |= 1 << (uint(r) % 64) //nolint:gosec // letters are positive
+	}
+	return s
+}
+
+// near returns the words at a distance from one, in order; of two edits the first letter is none. Of each edit a word gets at most one letter that the
+// other has not, and the other at most one that it has not, which rules nearly all words out.
+func (v *vocabulary) near(fold string, distance int) []string {
+	want, n := newSpelling(fold), utf8.RuneCountInString(fold)
+	var list []string
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for length := max(1, n-distance); length <= min(n+distance, maxSpelled); length++ {
+		for i := range v.spells[length] {
+			s := &v.spells[length][i]
+			if distance > 1 && s.first != want.first || bits.OnesCount64(s.letters&^want.letters) > distance || bits.OnesCount64(want.letters&^s.letters) > distance {
+				continue
+			}
+			if analysis.Distance(fold, s.word, distance) == distance {
+				list = append(list, s.word)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // isOwnStem reports whether a stem, where it stands as a word in a field, has itself as its stem. Not all do: "ornee" has the English stem "orne",
@@ -99,10 +154,7 @@ const firstHan = "\u2e80"
 // load learns the words of an index.
 func (v *vocabulary) load(views []view) error {
 	for _, s := range views {
-		for field := range fieldCount {
-			if _, _, ok := stemmer(field); !ok {
-				continue
-			}
+		for field := range langs {
 			dict, err := s.segment.Dictionary(fieldNames[field])
 			if err != nil {
 				return err
