@@ -80,7 +80,7 @@ func (x *Index) SearchBatch(ctx context.Context, b Batch) (resp *BatchResponse, 
 	if err != nil {
 		return nil, err
 	}
-	turn, err := x.admission.admit(ctx)
+	turn, err := x.admission.admit(ctx, isHeavy(q))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,8 @@ func (x *Index) SearchBatch(ctx context.Context, b Batch) (resp *BatchResponse, 
 	if err != nil {
 		return nil, err
 	}
-	p.turn, turn.ctx = turn, timed
+	p.turn = turn
+	turn.over(timed, gen.cols.n)
 	if resp, err = p.runBatch(timed, b.Asks); err != nil {
 		return nil, deadline(ctx, err)
 	}

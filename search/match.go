@@ -1,7 +1,6 @@
 package search
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -55,7 +54,6 @@ type matcher struct {
 	*lookup
 	*turn
 	*ranking
-	ctx   context.Context
 	cols  *columns
 	words *vocabulary
 	total int // visible rows

@@ -14,6 +14,8 @@ const (
 	maxPhraseTerms = 32
 	// phraseChunk is how many texts are compared within one read of the catalog, which has to be short.
 	phraseChunk = 200
+	// workPerText is how much work it is to read and compare a course's texts.
+	workPerText = 20
 )
 
 // phrase keeps the rows that hold a phrase, and scores it as a word.
@@ -76,7 +78,7 @@ func (m *matcher) holding(p *plan, text string, worth func(i int32) bool) ([]int
 	}
 	var held []int32
 	for chunk := range slices.Chunk(rows, phraseChunk) {
-		if err := m.ctx.Err(); err != nil {
+		if err := m.work(workPerText * len(chunk)); err != nil {
 			return nil, err
 		}
 		in, err := p.filterByText(m.ctx, chunk, phrase.In)

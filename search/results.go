@@ -39,6 +39,23 @@ func newSuggestions() *cache[[]Suggestion] {
 	return newCache(suggestionsBytes, func(list []Suggestion) int64 { return int64(each * (1 + len(list))) })
 }
 
+// heavyKept is how many queries are remembered that turned out to be expensive.
+const heavyKept = 1024
+
+// heavy remembers expensive queries, so that they begin in the slow lane when they are asked again.
+type heavy struct{ c *cache[struct{}] }
+
+func newHeavy() heavy {
+	return heavy{newCache(heavyKept*(entryBytes+64), func(struct{}) int64 { return 0 })}
+}
+
+func (h heavy) has(q string) bool {
+	_, ok := h.c.get([]byte(q))
+	return ok
+}
+
+func (h heavy) add(q string) { h.c.put([]byte(q), struct{}{}) }
+
 // resultKey names everything that a response depends on: the generation, the time, what the caller may see, and the request.
 func (x *Index) resultKey(gen *generation, r *Request) []byte {
 	key := binary.LittleEndian.AppendUint64(nil, gen.id)

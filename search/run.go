@@ -47,7 +47,7 @@ func (x *Index) answer(ctx context.Context, req *Request, q query.Query) (resp *
 	if resp, ok := x.results.get(key); ok {
 		return resp, nil
 	}
-	turn, err := x.admission.admit(ctx)
+	turn, err := x.admission.admit(ctx, isHeavy(q) || x.heavy.has(req.Q))
 	if err != nil {
 		return nil, err
 	}
@@ -55,13 +55,16 @@ func (x *Index) answer(ctx context.Context, req *Request, q query.Query) (resp *
 	defer x.broken(ctx, &err)()
 	timed, cancel := context.WithTimeout(ctx, maxDuration)
 	defer cancel()
-	turn.ctx = timed
+	turn.over(timed, gen.cols.n)
 	p, err := x.newPlan(gen, req, q)
 	if err != nil {
 		return nil, err
 	}
 	p.turn = turn
 	resp, err = p.run(timed)
+	if turn.slow {
+		x.heavy.add(req.Q)
+	}
 	if err != nil {
 		return nil, deadline(ctx, err)
 	}
@@ -141,7 +144,7 @@ func (p *plan) newMatcher(ctx context.Context) (m *matcher, done func(), err err
 	}
 	s := p.x.borrow(p.cols.n)
 	m = &matcher{
-		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, ctx: ctx, cols: p.cols, words: p.x.dicts.words,
+		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, cols: p.cols, words: p.x.dicts.words,
 		out: &matches{score: s.score, quality: s.quality, matched: s.matched, titled: s.titled, visible: s.visible, rows: s.rows},
 	}
 	s.explain = p.req.Explain

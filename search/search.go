@@ -57,6 +57,7 @@ type Index struct {
 	filters   *cache[[]uint64] // of columns
 
 	suggestions *cache[[]Suggestion]
+	heavy       heavy
 
 	apply       sync.Mutex // held by whoever writes
 	store       *store
@@ -80,7 +81,7 @@ func Open(cfg Config) (*Index, error) {
 		cfg.Logger = slog.Default()
 	}
 	x := &Index{
-		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), suggestions: newSuggestions(),
+		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), suggestions: newSuggestions(), heavy: newHeavy(),
 	}
 	s, err := openStore(cfg.Dir)
 	if fault.Is(err, fault.Locked) {

@@ -65,7 +65,7 @@ func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog
 	if list, ok := x.suggestions.get(key); ok {
 		return list, nil
 	}
-	turn, err := x.admission.admit(ctx)
+	turn, err := x.admission.admit(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog
 	defer x.broken(ctx, &err)()
 	timed, cancel := context.WithTimeout(ctx, maxDuration)
 	defer cancel()
-	turn.ctx = timed
+	turn.over(timed, gen.cols.n)
 	p, err := x.newPlan(gen, req, query.Query{})
 	if err != nil {
 		return nil, err
