@@ -7,8 +7,8 @@ import (
 	"github.com/carrel-lms/carrel/catalog"
 )
 
-// Instructors, tags and categories are alike: a list, and for each one reading, writing and deleting. entities holds what differs: T is what
-// the catalog stores, B its writable document.
+// Instructors, tags, categories, synonyms and pins are alike: a list, and for each one reading, writing and deleting. entities holds what
+// differs: T is what the catalog stores, B its writable document.
 type entities[T, B any] struct {
 	api    *API
 	rated  bool // what is read holds ratings, which move without a new version: the entity tag is for If-Match only, and 304 never answered
@@ -18,7 +18,7 @@ type entities[T, B any] struct {
 	put    func(tx *catalog.Tx, value T, cond catalog.Cond) (bool, error)
 	del    func(tx *catalog.Tx, id string, cond catalog.Cond) error
 	make   func(id string, body B) (T, error)                                   // refuses an id that is not the path's
-	body   func(T) B                                                            // what PATCH starts from
+	body   func(T) B                                                            // what PATCH starts from; nil where there is none
 	show   func(v *catalog.View, s catalog.Stored[T]) (document any, err error) // what is read
 }
 

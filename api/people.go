@@ -16,7 +16,7 @@ func mustBeSomebody(tx *catalog.Tx) error {
 	return nil
 }
 
-// entityMeta is what the catalog decides of an instructor, tag or category: shown, and ignored in what is written.
+// entityMeta is what the catalog decides of an instructor, tag and their like: shown, and ignored in what is written.
 type entityMeta struct {
 	Org *catalog.OrgID `json:"org"`
 	versioned

@@ -57,7 +57,7 @@ func paged(more ...string) []string { return append([]string{"limit", "cursor"},
 
 // table lists every route.
 func (a *API) table() []route {
-	routes := slices.Concat(a.courseRoutes(), a.meRoutes(), a.opsRoutes(), []route{
+	routes := slices.Concat(a.courseRoutes(), a.meRoutes(), a.opsRoutes(), a.curationRoutes(), []route{
 		{method: http.MethodGet, path: "/v2/search", do: a.search, search: true, anyLocale: true, reads: readsIndex},
 		{method: http.MethodGet, path: "/v2/suggest", do: a.suggest, query: []string{"q", "limit"}, reads: readsIndex},
 

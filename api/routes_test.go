@@ -107,6 +107,18 @@ func TestEveryOperation(t *testing.T) {
 	content := ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
 	ok("304", ask{method: get, path: "/v2/courses/C1/content", as: editor, header: map[string]string{"If-None-Match": content.header.Get("ETag")}})
 
+	curation := map[string]m{
+		"/v2/search/synonyms/js": {"from": []string{"js"}, "to": []string{"javascript"}, "language": "en", "two_way": true},
+		"/v2/search/pins/go":     {"query": "go", "pins": []string{"C1"}},
+	}
+	for path, body := range curation {
+		ok("201", ask{method: put, path: path, as: editor, body: body})
+		ok("200", ask{method: put, path: path, as: editor, body: body})
+		one := ok("200", ask{method: get, path: path, as: editor})
+		ok("304", ask{method: get, path: path, as: editor, header: map[string]string{"If-None-Match": one.header.Get("ETag")}})
+		ok("200", ask{method: get, path: path[:strings.LastIndexByte(path, '/')], as: editor})
+	}
+
 	ok("201", ask{method: put, path: "/v2/me/enrollments/C1", as: learner, body: m{"state": "active"}})
 	ok("200", ask{method: get, path: "/v2/me/enrollments", as: learner})
 	ok("201", ask{method: put, path: "/v2/me/reviews/C1", as: learner, body: m{"rating": 5, "instructors": m{"ada": 4}, "text": "Good."}})
@@ -143,7 +155,10 @@ func TestEveryOperation(t *testing.T) {
 	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/enrollments/C1", as: learner})
 	ok("204", ask{method: del, path: "/v2/me", as: learner})
-	ok("204", ask{method: del, path: "/v2/courses/C1", as: editor})
+	ok("204", ask{method: del, path: "/v2/courses/C1", as: editor}) // although it is pinned
+	for path := range curation {
+		ok("204", ask{method: del, path: path, as: editor})
+	}
 	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
 		ok("204", ask{method: del, path: path, as: editor})
 	}

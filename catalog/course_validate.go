@@ -8,7 +8,7 @@ import (
 
 // course checks what a course says of itself, without what it names.
 func (p *problems) course(c Course) Course {
-	p.orgID("/id", string(c.ID))
+	p.orgID(string(c.ID))
 	p.required("/language", string(c.Language))
 	if c.Language != "" {
 		c.Language = p.locale("/language", c.Language)

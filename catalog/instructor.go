@@ -13,7 +13,7 @@ func (tx *Tx) PutInstructor(i Instructor, cond Cond) (bool, error) {
 		return false, err
 	}
 	var p problems
-	p.orgID("/id", string(i.ID))
+	p.orgID(string(i.ID))
 	i.Name = p.line("/name", i.Name, maxName)
 	p.required("/name", i.Name)
 	i.Bio = p.texts("/bio", i.Bio, maxBio)

@@ -135,11 +135,16 @@ func leaping[T any](rows func(after string) iter.Seq[T], sees func(OrgID) bool, 
 
 // listOf lists the entities of a kind that an actor sees, by id.
 func listOf[T any](ctx context.Context, c *Catalog, kind coursesync.Kind, actor Actor, p Page) (List[Stored[T]], error) {
+	return listSeen[T](ctx, c, kind, actor.Sees, p)
+}
+
+// listSeen lists by id the entities of a kind that are of the organizations seen.
+func listSeen[T any](ctx context.Context, c *Catalog, kind coursesync.Kind, sees func(OrgID) bool, p Page) (List[Stored[T]], error) {
 	var list List[Stored[T]]
 	err := c.View(ctx, func(v *View) error {
 		l := lister[Stored[T]]{limit: p.limit()}
 		rows := func(after string) iter.Seq[coursesync.Change] { return entities(v, kind, "", after) }
-		for ch := range leaping(rows, actor.Sees, nfc(p.After), func(ch coursesync.Change) string { return ch.Key }) {
+		for ch := range leaping(rows, sees, nfc(p.After), func(ch coursesync.Change) string { return ch.Key }) {
 			s, err := decode[T](ch)
 			if err != nil {
 				return err

@@ -143,10 +143,10 @@ func (p *problems) org(pointer string, org OrgID) {
 	}
 }
 
-// orgID checks an id that may be an organization's ("org~id").
-func (p *problems) orgID(pointer, id string) {
+// orgID checks an entity's id, which may be an organization's ("org~id").
+func (p *problems) orgID(id string) {
 	if !validOrgID(id) {
-		p.add(pointer, fault.BadID, "an id has 1 to 128 letters, digits or . _ : + @ -, after an organization's name and ~ for its own")
+		p.add("/id", fault.BadID, "an id has 1 to 128 letters, digits or . _ : + @ -, after an organization's name and ~ for its own")
 	}
 }
 

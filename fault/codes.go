@@ -89,6 +89,8 @@ const (
 	WrongColumns Code = "wrong-columns" // a row with too many or too few columns; args: want, got
 	BrokenQuote  Code = "broken-quote"  // a quote that swallowed line breaks in a one-line field
 	Duplicate    Code = "duplicate"
+	NoWord       Code = "no-word"        // nothing that one could search for
+	TooManyWords Code = "too-many-words" // args: max
 )
 
 var kinds = map[Code]Kind{
@@ -119,7 +121,7 @@ func (c Code) Kind() Kind {
 var FieldCodes = []Code{
 	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue,
 	BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
-	BrokenQuote, Duplicate,
+	BrokenQuote, Duplicate, NoWord, TooManyWords,
 }
 
 // Codes returns every code that a problem can carry, unordered, for the test that every text exists.
