@@ -189,7 +189,7 @@ func (c *contents) read(tx *bolt.Tx) error {
 		return err
 	}
 	return tx.Bucket(bucketQueries).ForEach(func(_, v []byte) error {
-		if _, ok := decodeRow(v); !ok {
+		if _, _, ok := decodeNumbers(v); !ok {
 			return errDamaged
 		}
 		return nil

@@ -82,6 +82,7 @@ type Miss struct {
 // line is a query over a period.
 type line struct {
 	row
+	key  string
 	last day // on which it found nothing
 }
 
@@ -169,18 +170,20 @@ func (r *reader) queries(tx *bolt.Tx, prefix []byte, d day) error {
 		if r.rows++; r.rows%lookEvery == 0 && r.ctx.Err() != nil {
 			return r.ctx.Err()
 		}
-		one, ok := decodeRow(v)
+		add, text, ok := decodeNumbers(v)
 		if !ok {
 			return errDamaged
 		}
-		key := string(k[len(prefix):])
-		l := r.lines[key]
+		l := r.lines[string(k[len(prefix):])]
 		if l == nil {
-			l = &line{}
-			r.lines[key] = l
+			l = &line{key: string(k[len(prefix):])}
+			r.lines[l.key] = l
 		}
-		l.add(one) // days come in their order: the last one decides whether it is missed
-		if one.none > 0 {
+		if len(text) > len(l.text) {
+			l.text = string(text)
+		}
+		l.add(add) // days come in their order: the last one decides whether it is missed
+		if add.none > 0 {
 			l.last = d
 		}
 	}
@@ -189,10 +192,9 @@ func (r *reader) queries(tx *bolt.Tx, prefix []byte, d day) error {
 
 // top lists the queries asked most.
 func (r *reader) top(n int) []Query {
-	keys := r.first(n, func(l *line) uint64 { return l.count })
-	list := make([]Query, 0, len(keys))
-	for _, key := range keys {
-		l := r.lines[key]
+	lines := r.first(n, func(l *line) uint64 { return l.count })
+	list := make([]Query, 0, len(lines))
+	for _, l := range lines {
 		q := Query{Query: l.text, Count: number(l.count), NoResults: number(l.none), Clicks: number(l.clicks), Enrolls: number(l.enrolls)}
 		q.CTR = *ratio(float64(min(l.clicked, l.count)), l.count) // a click may belong to a search that was merged into the next
 		q.Position = ratio(float64(l.places), l.clicks)
@@ -203,32 +205,26 @@ func (r *reader) top(n int) []Query {
 
 // misses lists the queries that found nothing most often, and still did when they were asked last.
 func (r *reader) misses(n int) []Miss {
-	keys := r.first(n, func(l *line) uint64 {
-		if !l.missed {
-			return 0
-		}
-		return l.none
-	})
-	list := make([]Miss, 0, len(keys))
-	for _, key := range keys {
-		l := r.lines[key]
+	lines := r.first(n, func(l *line) uint64 { return l.none * one(l.missed) })
+	list := make([]Miss, 0, len(lines))
+	for _, l := range lines {
 		list = append(list, Miss{Query: l.text, Count: number(l.none), Last: l.last.String()})
 	}
 	return list
 }
 
-// first returns the keys of the n lines with the largest measure, if it is not 0.
-func (r *reader) first(n int, measure func(*line) uint64) []string {
-	var keys []string
-	for key, l := range r.lines {
+// first returns the n lines with the largest measure, if it is not 0.
+func (r *reader) first(n int, measure func(*line) uint64) []*line {
+	var list []*line
+	for _, l := range r.lines {
 		if measure(l) > 0 {
-			keys = append(keys, key)
+			list = append(list, l)
 		}
 	}
-	slices.SortFunc(keys, func(a, b string) int {
-		return cmp.Or(cmp.Compare(measure(r.lines[b]), measure(r.lines[a])), strings.Compare(a, b))
+	slices.SortFunc(list, func(a, b *line) int {
+		return cmp.Or(cmp.Compare(measure(b), measure(a)), strings.Compare(a.key, b.key))
 	})
-	return keys[:min(n, len(keys))]
+	return list[:min(n, len(list))]
 }
 
 func (t *totals) show() Totals {

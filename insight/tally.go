@@ -75,10 +75,17 @@ func (r *row) encode() []byte {
 }
 
 func decodeRow(b []byte) (r row, ok bool) {
+	r, text, ok := decodeNumbers(b)
+	r.text = string(text)
+	return r, ok
+}
+
+// decodeNumbers decodes a row and leaves its text where it is, so that reading many of them copies nothing.
+func decodeNumbers(b []byte) (r row, text []byte, ok bool) {
 	var flags uint64
-	rest, err := numbers(b, &r.count, &r.none, &r.clicks, &r.clicked, &r.enrolls, &r.places, &r.slack, &flags)
-	r.missed, r.judged, r.text = flags&rowMissed != 0, flags&rowJudged != 0, string(rest)
-	return r, err == nil
+	text, err := numbers(b, &r.count, &r.none, &r.clicks, &r.clicked, &r.enrolls, &r.places, &r.slack, &flags)
+	r.missed, r.judged = flags&rowMissed != 0, flags&rowJudged != 0
+	return r, text, err == nil
 }
 
 // dayGroup is a group on one day.
