@@ -373,10 +373,13 @@ func (s *server) awaitIndex(ctx context.Context) {
 	}
 }
 
-// loadDemo fills an empty catalog.
+// loadDemo fills an empty catalog. The synonyms come first: what is broken off before there is a course begins anew.
 func (s *server) loadDemo(ctx context.Context) error {
 	for _, err := range s.catalog.Courses(ctx) {
 		return err // there is one already
+	}
+	if _, err := s.catalog.Update(ctx, catalog.System, ingest.PutDemoSynonyms); err != nil {
+		return err
 	}
 	report, err := ingest.Run(ctx, s.catalog, ingest.Demo(), ingest.Options{Actor: catalog.System, Detect: analysis.Detect})
 	if err != nil {

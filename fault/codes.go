@@ -36,6 +36,7 @@ const (
 	InvalidBody      Code = "invalid-body"      // not JSON, too deep, bad UTF-8
 	InvalidCursor    Code = "invalid-cursor"    // from elsewhere, or for another request
 	InvalidQuery     Code = "invalid-query"     // args: position
+	QueryTooBroad    Code = "query-too-broad"   // it would look up more than one search may
 
 	Unauthorized      Code = "unauthorized"   // no token where one is needed
 	InvalidToken      Code = "invalid-token"  // wrong, expired or revoked
@@ -95,7 +96,7 @@ const (
 
 var kinds = map[Code]Kind{
 	InvalidFields: KindInvalid, InvalidParameter: KindInvalid, UnknownParameter: KindInvalid, InvalidBody: KindInvalid,
-	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid,
+	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid,
 	Unauthorized: KindUnauthorized, InvalidToken: KindUnauthorized, AccountErased: KindUnauthorized,
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,

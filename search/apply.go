@@ -96,6 +96,14 @@ func (a *applying) change(ch *coursesync.Change) error {
 		s, err := body[catalog.InstructorStats](ch)
 		a.edit.putInstructorStats(ch.Key, s)
 		return err
+	case catalog.KindSynonym:
+		s, err := optional[catalog.Synonym](ch, gone)
+		a.edit.putSynonym(ch.Key, s)
+		return err
+	case catalog.KindPin:
+		p, err := optional[catalog.Pin](ch, gone)
+		a.edit.putPin(ch.Key, p)
+		return err
 	case catalog.KindSetting:
 		a.prior = true
 	}

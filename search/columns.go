@@ -62,9 +62,6 @@ func localeIndex(l catalog.Locale) int {
 	return 0
 }
 
-// langs is how many languages texts are analysed in; their places are those of the fields.
-const langs = fieldCount
-
 // page is a part of the columns. It never changes once it is published; what is derived from it is made at most once.
 type page struct {
 	rows    [pageRows]row
@@ -84,6 +81,7 @@ type columns struct {
 	tags        []*labelInfo
 	categories  []*categoryInfo
 	instructors []*instructorInfo
+	curation    map[catalog.OrgID]*curation
 	prior       float64 // the mean rating over the catalog
 	lengths     [langs]lengthSum
 
@@ -194,11 +192,13 @@ func (c *columns) instructorRating(instructors []ref) float64 {
 }
 
 // availability mirrors [catalog.AvailabilityAt].
-func (r *row) availability(now int64) int {
+func (r *row) availability(now int64) int { return availabilityAt(r.opens, r.closes, now) }
+
+func availabilityAt(opens, closes, now int64) int {
 	switch {
-	case r.opens != noTime && now < r.opens:
+	case opens != noTime && now < opens:
 		return 1
-	case r.closes != noTime && now >= r.closes:
+	case closes != noTime && now >= closes:
 		return 2
 	}
 	return 0

@@ -12,20 +12,26 @@ import (
 )
 
 // mappingVersion is the version of what documents hold. Raise it with any change below; analysis has a version of its own.
-const mappingVersion = 2
+const mappingVersion = 3
 
 // A document has a field for each language, which holds the exact forms of the words of all texts in it. Stems are not indexed: a vocabulary
-// knows which forms have the same one, and a search looks all of them up. That halves the index and the time to build it.
+// knows which forms have the same one, and a search looks all of them up. That halves the index and the time to build it. One more field holds
+// words as they were written, accents included, where folding takes something from them.
 // Nothing is stored, and no positions: highlights and phrases read the catalog.
 const (
 	fieldEnglish = iota
 	fieldFrench
 	fieldChinese
 	fieldOther
-	fieldCount
+	langs // how many languages texts are analysed in; their places are those of the fields
 )
 
-var fieldNames = [fieldCount]string{"en", "fr", "zh", "xx"}
+const (
+	fieldWritten = langs
+	fieldCount   = langs + 1
+)
+
+var fieldNames = [fieldCount]string{"en", "fr", "zh", "xx", "written"}
 
 // fieldOf returns the field of a language; it is also the language's place in row.lengths.
 func fieldOf(l analysis.Lang) int {
@@ -40,36 +46,45 @@ func fieldOf(l analysis.Lang) int {
 	return fieldOther
 }
 
-// A term's frequency also says whether a title has it: maxFrequency bounds what is counted, inTitle is added on top.
+// A term's frequency is a byte that says more than how often the course has it: one, plus a bit for each sort of place in which the term stands,
+// plus the times beyond the first, shifted. A word that stands once in a text so has the frequency 1, which scorch stores in the dictionary itself.
 const (
-	inTitle      = 1 << 10
-	maxFrequency = inTitle - 1
+	inTitle    = 1 << iota // a title has it
+	inName                 // the label of a tag or category, an instructor's or the provider's name has it
+	timesShift = iota
+	maxTimes   = 63 // BM25 hardly tells more occurrences apart
 )
+
+// places are the bits of a frequency.
+func places(frequency uint8) uint8 { return (frequency - 1) & (inTitle | inName) }
+
+// times is how often a course has a term in a field.
+func times(frequency uint8) uint8 { return (frequency-1)>>timesShift + 1 }
 
 // passage is a text of a course, in a language.
 type passage struct {
 	lang  analysis.Lang
 	text  string
-	title bool
+	place int // inTitle, inName or 0
 }
 
 // passages lists all texts in which words of a course are found, by CONTRACT: title, summary, description in every language, labels of
 // its tags and of its categories, instructors and provider.
 func (c *columns) passages(d *dicts, course *catalog.Course) []passage {
 	var list []passage
-	add := func(l catalog.Locale, text string, title bool) {
+	add := func(l catalog.Locale, text string, place int) {
 		if text != "" {
-			list = append(list, passage{analysis.LangOf(string(l)), text, title})
+			list = append(list, passage{analysis.LangOf(string(l)), text, place})
 		}
 	}
 	texts := func(l catalog.Locale, t catalog.Text) {
-		add(l, t.Title, true)
-		add(l, t.Summary, false)
-		add(l, t.Description, false)
+		add(l, t.Title, inTitle)
+		add(l, t.Summary, 0)
+		add(l, t.Description, 0)
 	}
 	labels := func(m map[catalog.Locale]string) {
 		for _, l := range slices.Sorted(maps.Keys(m)) {
-			add(l, m[l], false)
+			add(l, m[l], inName)
 		}
 	}
 	texts(course.Language, course.Text)
@@ -81,7 +96,7 @@ func (c *columns) passages(d *dicts, course *catalog.Course) []passage {
 			labels(tag.label)
 			for _, l := range slices.Sorted(maps.Keys(tag.synonyms)) {
 				for _, word := range tag.synonyms[l] {
-					add(l, word, false)
+					add(l, word, inName)
 				}
 			}
 		}
@@ -93,10 +108,10 @@ func (c *columns) passages(d *dicts, course *catalog.Course) []passage {
 	}
 	for _, r := range refs(d.instructors, course.Instructors) {
 		if who := at(c.instructors, r); who != nil {
-			add("", who.name, false)
+			add("", who.name, inName)
 		}
 	}
-	add("", course.Provider, false)
+	add("", course.Provider, inName)
 	return list
 }
 
@@ -130,31 +145,35 @@ func (t *terms) analyze() {
 		t.freqs[i] = index.TokenFrequencies{}
 	}
 	for _, p := range t.texts {
+		field := fieldOf(p.lang)
 		for _, tok := range analysis.Exact(p.text) {
-			t.add(fieldOf(p.lang), &tok, p.title)
+			if t.add(field, tok.Text, p.place) && tok.Kind == analysis.KindWord {
+				t.vocabulary.learn(field, tok.Text)
+			}
+			if written := analysis.Written(p.text[tok.Start:tok.End]); written != "" {
+				t.add(fieldWritten, written, p.place)
+			}
 		}
 	}
 	t.texts = nil
 }
 
-func (t *terms) add(field int, tok *analysis.Token, title bool) {
-	tf := t.freqs[field][tok.Text]
-	if tf == nil {
-		if tok.Kind == analysis.KindWord {
-			t.vocabulary.learn(field, tok.Text)
-		}
-		tf = t.frequency()
-		t.freqs[field][tok.Text] = tf
-	}
-	n := tf.Frequency()
-	if n&maxFrequency < maxFrequency {
-		n++
-	}
-	if title {
-		n |= inTitle
-	}
-	tf.SetFrequency(n)
+// add counts a term and reports whether it is new to the field.
+func (t *terms) add(field int, text string, place int) (isNew bool) {
 	t.count[field]++
+	tf := t.freqs[field][text]
+	if tf == nil {
+		tf = t.frequency()
+		t.freqs[field][text] = tf
+		tf.SetFrequency(1 + place)
+		return true
+	}
+	n := tf.Frequency() - 1
+	if n>>timesShift+1 < maxTimes {
+		n += 1 << timesShift
+	}
+	tf.SetFrequency(1 + (n | place))
+	return false
 }
 
 // frequency returns a new TokenFreq. They are made many at a time, and without their Term: scorch takes that from the key.

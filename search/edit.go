@@ -20,7 +20,7 @@ type edit struct {
 
 func newEdit(c *columns, d *dicts) *edit {
 	next := &columns{
-		pages: slices.Clone(c.pages), n: c.n, tags: c.tags, categories: c.categories, instructors: c.instructors, prior: c.prior,
+		pages: slices.Clone(c.pages), n: c.n, tags: c.tags, categories: c.categories, instructors: c.instructors, curation: c.curation, prior: c.prior,
 		lengths: c.lengths,
 	}
 	return &edit{columns: next, dicts: d, owned: map[*page]bool{}}
@@ -174,6 +174,23 @@ func (e *edit) putCategory(id string, c *catalog.Category) (ref, bool) {
 		return r, old != next
 	}
 	return r, old.parent != next.parent || !maps.Equal(old.label, next.label)
+}
+
+// putSynonym writes a synonym (nil: it is gone).
+func (e *edit) putSynonym(id string, s *catalog.Synonym) {
+	e.curate(id, func(c *curation) *curation { return c.with(s, catalog.SynonymID(id), nil, "") })
+}
+
+// putPin writes a pin (nil: it is gone).
+func (e *edit) putPin(id string, p *catalog.Pin) {
+	e.curate(id, func(c *curation) *curation { return c.with(nil, "", p, catalog.PinID(id)) })
+}
+
+func (e *edit) curate(id string, fn func(*curation) *curation) {
+	next := map[catalog.OrgID]*curation{}
+	maps.Copy(next, e.curation)
+	next[catalog.OrgOf(id)] = fn(next[catalog.OrgOf(id)])
+	e.curation = next
 }
 
 // putInstructor writes an instructor (nil: gone) and reports whether words of courses change by it. Its rating stays.

@@ -55,7 +55,7 @@ func (p *plan) newCounter(name string, own int) *counter {
 	case FacetAvailability:
 		f.count = func(pg *page, list []uint8) {
 			for _, j := range list {
-				counts[1+pg.rows[j].availability(p.now)]++
+				counts[1+pg.hot.availability(j, p.now)]++
 			}
 		}
 	case FacetRating:

@@ -15,16 +15,21 @@ import (
 
 // generation is what a search sees: a snapshot of the index, the columns that belong to it, and the place in the log that both reflect.
 type generation struct {
+	id     uint64 // no other has it
 	reader *reader
 	cols   *columns
 	cursor coursesync.Cursor
 }
+
+// generations counts them.
+var generations atomic.Uint64
 
 // reader is a snapshot of the index. It is shared by generations that differ in columns only, and closed when none needs it.
 type reader struct {
 	index index.IndexReader
 	dicts *dicts
 	cache *rowCache
+	lists *cache[postings]
 	refs  atomic.Int32
 	since atomic.Int64 // when it was last known to be the newest: nanoseconds after the program's start
 
@@ -46,7 +51,7 @@ func (s *store) newReader(d *dicts) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	rd := &reader{index: r, dicts: d, cache: &s.rows}
+	rd := &reader{index: r, dicts: d, cache: &s.rows, lists: s.lists}
 	rd.refs.Store(1)
 	rd.since.Store(int64(time.Since(start)))
 	return rd, nil
@@ -78,7 +83,7 @@ func (r *reader) lookup() (*lookup, error) {
 	if l, ok := r.lookups.Get().(*lookup); ok {
 		return l, nil
 	}
-	return &lookup{views: r.views, dicts: make([][fieldCount]segment.TermDictionary, len(r.views))}, nil
+	return &lookup{views: r.views, dicts: make([][fieldCount]segment.TermDictionary, len(r.views)), kept: r.lists}, nil
 }
 
 // refreshEvery is how old a snapshot may get while nothing is written. Bleve goes on merging after the last write; only a newer snapshot has
@@ -127,6 +132,7 @@ func (x *Index) acquire() (*generation, error) {
 
 // publish replaces the generation; readyAt too, unless it is nil. The reader's reference passes over.
 func (x *Index) publish(gen *generation, readyAt *coursesync.Seq) {
+	gen.id = generations.Add(1)
 	x.mu.Lock()
 	old, moved := x.gen, x.moved
 	x.gen, x.moved = gen, make(chan struct{})

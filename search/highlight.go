@@ -2,6 +2,7 @@ package search
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/search/analysis"
@@ -12,8 +13,9 @@ const snippetRunes = 240
 
 // marker says what of a text a query has found.
 type marker struct {
-	terms  map[analysis.Lang]map[string]bool
-	prefix string
+	terms   map[analysis.Lang]map[string]bool
+	prefix  string
+	spelled [][]spelled // in pinyin
 }
 
 // add marks a word in all its forms.
@@ -22,6 +24,13 @@ func (m *marker) add(w *analysis.Word) {
 		for _, terms := range f.Alternatives {
 			m.addTerms(f.Lang, terms)
 		}
+	}
+}
+
+// addAll marks words in all their forms.
+func (m *marker) addAll(words []analysis.Word) {
+	for i := range words {
+		m.add(&words[i])
 	}
 }
 
@@ -41,8 +50,25 @@ func (m *marker) addTerms(l analysis.Lang, terms []string) {
 func (m *marker) in(l analysis.Lang) func(analysis.Token) bool {
 	stems, exact := m.terms[l], m.terms[analysis.Other]
 	return func(t analysis.Token) bool {
-		return stems[t.Text] || exact[t.Fold] || m.prefix != "" && strings.HasPrefix(t.Fold, m.prefix)
+		return stems[t.Text] || exact[t.Fold] || m.prefix != "" && strings.HasPrefix(t.Fold, m.prefix) || t.Kind == analysis.KindHan && m.spells(t.Fold)
 	}
+}
+
+// spells reports whether a pair of Han characters is one of those that the query spells.
+func (m *marker) spells(pair string) bool {
+	first, n := utf8.DecodeRuneInString(pair)
+	second, size := utf8.DecodeRuneInString(pair[n:])
+	if size == 0 {
+		return false
+	}
+	for _, way := range m.spelled {
+		for k := range way[1:] {
+			if way[k].of(first) && way[k+1].of(second) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // highlights cuts from a course's texts, in the caller's locale, what was found.

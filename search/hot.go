@@ -15,6 +15,9 @@ type hot struct {
 	popularity  [pageRows]float32
 	rating      [pageRows]float64
 	bucket      [pageRows]uint8 // of the rating, see bestBucket
+	published   [pageRows]int64 // microseconds; noTime
+	opens       [pageRows]int64 // enrollment
+	closes      [pageRows]int64
 	tags        lists
 	instructors lists
 }
@@ -46,6 +49,7 @@ func newHot(p *page) *hot {
 		h.category[i], h.language[i], h.provider[i] = r.category, r.language, r.provider
 		h.duration[i], h.enrollments[i], h.popularity[i], h.rating[i] = r.duration, r.enrollments, popularity(r.enrollments), r.rating
 		h.bucket[i] = bestBucket(r.rating)
+		h.published[i], h.opens[i], h.closes[i] = r.published, r.opens, r.closes
 		h.tags.add(i, r.tags)
 		h.instructors.add(i, r.instructors)
 		for l, n := range p.lengths[i] {
@@ -55,6 +59,11 @@ func newHot(p *page) *hot {
 		}
 	}
 	return h
+}
+
+// availability is the place of a row's availability in availabilityNames.
+func (h *hot) availability(row uint8, now int64) int {
+	return availabilityAt(h.opens[row], h.closes[row], now)
 }
 
 // has reports whether a row has a text in the language of a field.

@@ -39,6 +39,12 @@ func loadColumns(ctx context.Context, c *catalog.Catalog, d *dicts) (*columns, e
 			return loadKind(ctx, c, catalog.KindInstructorStats, func(key string, s *catalog.InstructorStats) { e.putInstructorStats(key, *s) })
 		},
 		func() error {
+			return loadKind(ctx, c, catalog.KindSynonym, func(key string, s *catalog.Synonym) { e.putSynonym(key, s) })
+		},
+		func() error {
+			return loadKind(ctx, c, catalog.KindPin, func(key string, p *catalog.Pin) { e.putPin(key, p) })
+		},
+		func() error {
 			return loadKind(ctx, c, catalog.KindCourse, func(_ string, t *catalog.Course) { e.putCourse(t) })
 		},
 		func() error {

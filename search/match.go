@@ -2,13 +2,11 @@ package search
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"slices"
-	"unicode/utf8"
 
 	index "github.com/blevesearch/bleve_index_api"
 
-	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/search/analysis"
 	"github.com/carrel-lms/carrel/search/query"
 )
@@ -22,59 +20,59 @@ const (
 	maxExplained = 16
 	// maxTerms of a word are looked up: of a run of Han characters that long, the first tell enough.
 	maxTerms = 64
-	// maxPrefixTerms bounds the terms that a prefix stands for, counted in each segment. A catalog has fewer that begin alike.
-	maxPrefixTerms = 200_000
-	// checkEvery is how many lists of documents are read between two looks at the deadline.
-	checkEvery = 64
 )
 
 // matches are the rows that the words of a query found, with their scores.
 type matches struct {
 	rows        []int32   // in no order
-	score       []float32 // by row
+	score       []float32 // by row: the text factor, times bound
+	quality     []float32 // by row: the sum of the qualities of its words
 	matched     []uint8   // by row: how many words
+	titled      []uint8   // by row: how many words in titles
 	visible     []bool    // by row: there for the caller, and not excluded
 	need        int       // words that must match: all, or one
 	words       int       // to be found
+	bound       float32   // no row's score is greater
+	idfs        float32   // of all words together
 	relaxed     bool
 	corrections []correction // of typos, in order
+	rare        []word       // that hardly any course has
 	marks       marker       // what to highlight
 	explained   []explainedWord
 }
 
 // explainedWord is what one word gave, by row.
 type explainedWord struct {
-	text  string
-	score []float32
-	tier  []uint8
+	text    string
+	score   []float32
+	quality []float32
+	tier    []uint8
 }
 
-// missing is what a score loses by words that the course does not have.
-func (m *matches) missing(i int32) float64 {
-	if m.words == 0 || int(m.matched[i]) >= m.words {
-		return 0
-	}
-	return -missingWeight * float64(m.score[i]) * float64(m.words-int(m.matched[i])) / float64(m.words)
-}
+// all reports whether the factors are those of a query of which all words must match.
+func (m *matches) all() bool { return m.words <= maxAll }
 
 // matcher looks up words, one after another, in the index. It works on arrays with a place for each row, which it borrows.
 type matcher struct {
 	*scratch
 	*lookup
+	*turn
+	*ranking
 	ctx   context.Context
 	index index.IndexReader
 	cols  *columns
 	words *vocabulary
 	total int // visible rows
-	reads int // lists that were read
 	out   *matches
 }
 
 // word is a word of the query that has to be found.
 type word struct {
 	analysis.Word
-	place  int // of its clause in the query
-	prefix bool
+	place   int    // of its clause in the query
+	prefix  bool   // its beginning is enough
+	written string // as it was written, where folding took something from it
+	meant   []*meaning
 }
 
 // wordsOf returns the words of a query: without stop words, unless there is nothing else.
@@ -89,7 +87,7 @@ func wordsOf(q query.Query) []word {
 			if len(all) == maxWords {
 				break
 			}
-			all = append(all, word{Word: w, place: i, prefix: c.Prefix && j == len(parts)-1})
+			all = append(all, word{Word: w, place: i, prefix: c.Prefix && j == len(parts)-1, written: analysis.Written(w.Text)})
 			if !w.Stop {
 				telling = append(telling, all[len(all)-1])
 			}
@@ -109,14 +107,17 @@ func (m *matcher) run(p *plan, q query.Query) error {
 	if len(words) > maxAll {
 		m.out.need = 1
 	}
+	if err := m.meanings(p, words); err != nil {
+		return err
+	}
 	var missing []word
-	for _, w := range words {
-		found, err := m.word(w)
+	for i := range words {
+		found, err := m.word(&words[i])
 		if err != nil {
 			return err
 		}
 		if !found {
-			missing = append(missing, w)
+			missing = append(missing, words[i])
 		}
 	}
 	if m.out.need > 0 && !m.anyWith(m.out.need) {
@@ -151,29 +152,85 @@ func (m *matcher) keep(n int) {
 	})
 }
 
-// relax lets one word suffice, and of a Han run half of its pairs.
+// relax lets one word suffice, and of a Han run some of its pairs.
 func (m *matcher) relax(missing []word) error {
-	for _, w := range missing {
-		if w.Kind != analysis.KindHan {
+	for i := range missing {
+		if missing[i].Kind != analysis.KindHan {
 			continue
 		}
-		terms := w.Forms[0].Alternatives[0]
-		terms = terms[:min(len(terms), maxTerms)]
-		if err := m.alternative(anywhere(terms, tierPartial), (len(terms)+1)/2); err != nil {
+		if err := m.partial(&missing[i]); err != nil {
 			return err
 		}
-		m.out.marks.addTerms(analysis.Other, terms)
-		m.settle(w.Text)
+		m.settle(missing[i].Text, false)
 	}
 	m.out.need = 1
 	m.out.relaxed = len(m.out.rows) > 0
 	return nil
 }
 
-// word looks up one word: as it stands, then with typos when nothing visible has it.
-func (m *matcher) word(w word) (found bool, err error) {
+const (
+	// shortRun is up to how many pairs of a run one is enough, where nothing has all of them; of more, two must be there: one pair of a sentence
+	// is as often one that any sentence has.
+	shortRun = 4
+	// characterShare is what a single character of a run tells, beside a pair.
+	characterShare = 0.3
+)
+
+// partial offers the rows that have some pairs of a run, by how much the pairs and characters tell that they have.
+func (m *matcher) partial(w *word) error {
+	terms := w.Forms[0].Alternatives[0]
+	terms = terms[:min(len(terms), maxTerms)]
+	m.out.marks.addTerms(analysis.Other, terms)
+	need := 1
+	if len(terms) > shortRun {
+		need = 2
+	}
+	shares := map[string]float32{}
+	for _, r := range w.Fold {
+		shares[string(r)] = characterShare
+	}
+	all := float32(0)
+	found := map[int32]bool{}
+	for _, term := range append(slices.Sorted(maps.Keys(shares)), terms...) {
+		share, single := shares[term]
+		if !single || len(terms) == 1 {
+			share = 1
+		}
+		for _, l := range anywhere([]string{term}, tierPartial)[0] {
+			if err := m.single(l); err != nil {
+				return err
+			}
+		}
+		share *= idf(m.total, len(m.current))
+		all += share
+		for _, i := range m.current {
+			m.tally[i].sum += share * m.best[i]
+			if !single {
+				m.tally[i].count++
+			}
+			found[i] = true
+		}
+		m.drop()
+	}
+	for i := range found {
+		if t := m.tally[i]; int(t.count) >= need {
+			m.offer(i, t.sum/all, tierPartial, false)
+		}
+		m.tally[i] = tally{}
+	}
+	return nil
+}
+
+// word looks up one word: as it stands, by what it means, as the beginning of another, in pinyin; and with typos when nothing visible has it.
+func (m *matcher) word(w *word) (found bool, err error) {
 	if err := m.forms(&w.Word, tierExact, tierStem); err != nil {
 		return false, err
+	}
+	for _, meant := range w.meant {
+		for k, i := range meant.rows {
+			m.offer(i, meant.weights[k], tierSynonym, false)
+		}
+		m.out.marks.addAll(meant.words)
 	}
 	m.out.marks.add(&w.Word)
 	if w.prefix && w.Kind != analysis.KindHan {
@@ -182,34 +239,52 @@ func (m *matcher) word(w word) (found bool, err error) {
 		}
 		m.out.marks.prefix = w.Fold
 	}
-	if len(m.current) == 0 {
+	if err := m.pinyin(w); err != nil {
+		return false, err
+	}
+	if len(m.current) == 0 && m.rules.typos {
 		if err := m.typos(w); err != nil {
 			return false, err
 		}
 	}
+	if err := m.accents(w); err != nil {
+		return false, err
+	}
 	found = len(m.current) > 0
-	m.settle(w.Text)
+	if found && len(m.current) <= rareWord {
+		m.out.rare = append(m.out.rare, *w)
+	}
+	m.settle(w.Text, w.written != "")
 	return found, nil
 }
 
 // settle adds what the current word found to the scores, and makes room for the next word. Only now it is known how many courses have it. What a
 // caller may not see plays no part, so that scores tell nothing of it.
-func (m *matcher) settle(text string) {
+func (m *matcher) settle(text string, written bool) {
 	weight := idf(m.total, len(m.current))
+	m.out.bound += weight * m.maxWeight(written)
+	m.out.idfs += weight
 	var e explainedWord
 	if m.explain && len(m.current) > 0 && len(m.out.explained) < maxExplained {
-		e = explainedWord{text: text, score: make([]float32, len(m.best)), tier: make([]uint8, len(m.best))}
+		e = explainedWord{text: text, score: make([]float32, len(m.best)), quality: make([]float32, len(m.best)), tier: make([]uint8, len(m.best))}
 		m.out.explained = append(m.out.explained, e)
 	}
+	all := m.out.all()
 	for _, i := range m.current {
 		if m.matched[i] == 0 {
 			m.out.rows = append(m.out.rows, i)
 		}
-		s := m.best[i] * weight
+		tier := m.tier[i] &^ titled
+		s, q := m.best[i]*weight, m.qualities[tier]
+		if !all { // of many words any will do: then how each of them matched is part of its weight
+			s, q = s*q, q*weight
+		}
 		m.score[i] += s
+		m.quality[i] += q
 		m.matched[i]++
+		m.titled[i] += m.tier[i] >> titledShift
 		if e.score != nil {
-			e.score[i], e.tier[i] = s, m.tier[i]
+			e.score[i], e.quality[i], e.tier[i] = s, q, tier
 		}
 		m.best[i] = 0
 	}
@@ -223,12 +298,12 @@ type list struct {
 	tier  int
 }
 
-// anywhere returns, for each term, the lists of all fields.
+// anywhere returns, for each term, the lists of all languages.
 func anywhere(terms []string, tier int) [][]list {
 	lists := make([][]list, 0, len(terms))
 	for _, t := range terms[:min(len(terms), maxTerms)] {
-		one := make([]list, 0, fieldCount)
-		for field := range fieldCount {
+		one := make([]list, 0, langs)
+		for field := range langs {
 			one = append(one, list{field, t, tier})
 		}
 		lists = append(lists, one)
@@ -237,15 +312,17 @@ func anywhere(terms []string, tier int) [][]list {
 }
 
 // stemmed returns, for each stem, the lists of its forms in a field.
-func (m *matcher) stemmed(stems []string, field, tier int) [][]list {
+func (m *matcher) stemmed(stems []string, field, tier int, but string) [][]list {
 	lists := make([][]list, 0, len(stems))
 	for _, stem := range stems[:min(len(stems), maxTerms)] {
 		var one []list
-		if isOwnStem(field, stem) {
+		if stem != but && isOwnStem(field, stem) {
 			one = append(one, list{field, stem, tier})
 		}
 		for _, form := range m.words.withStem(field, stem) {
-			one = append(one, list{field, form, tier})
+			if form != but {
+				one = append(one, list{field, form, tier})
+			}
 		}
 		lists = append(lists, one)
 	}
@@ -263,10 +340,12 @@ func (m *matcher) forms(w *analysis.Word, exact, stem int) error {
 				continue
 			case field == fieldOther:
 				lists = anywhere(terms, exact)
-			case w.Kind == analysis.KindHan:
+			case w.Kind == analysis.KindHan || !m.rules.stems:
 				continue // the same in all languages
+			case len(terms) == 1:
+				lists = m.stemmed(terms, field, stem, w.Fold) // the exact form is looked up anywhere
 			default:
-				lists = m.stemmed(terms, field, stem)
+				lists = m.stemmed(terms, field, stem, "")
 			}
 			if err := m.alternative(lists, len(lists)); err != nil {
 				return err
@@ -279,66 +358,170 @@ func (m *matcher) forms(w *analysis.Word, exact, stem int) error {
 // alternative looks up the rows that have at least so many of some terms, each of them in one of its lists, and keeps for each row the best that
 // the current word has found so far.
 func (m *matcher) alternative(terms [][]list, need int) error {
-	found := m.found[:0]
-	defer func() { m.found = found[:0] }()
-	for n, lists := range terms {
-		current := uint8(n + 1)
-		for _, l := range lists {
-			norms, weight, how := m.cols.norm(l.field), tierWeights[l.tier], uint8(l.tier) //nolint:gosec // a few
-			err := m.postings(l.field, l.term, true, func(i int32, tf uint32) {
-				s := weight * saturate(float32(tf&maxFrequency), norms[i])
-				if tf&inTitle != 0 {
-					s += weight * titleWeight
-				}
-				t := &m.tally[i]
-				switch {
-				case t.last == 0:
-					found = append(found, i)
-					*t = tally{last: current, count: 1, how: how, part: s, sum: s}
-				case t.last != current:
-					t.last, t.part = current, s
-					t.count++
-					t.sum += s
-				case s > t.part:
-					t.sum += s - t.part
-					t.part, t.how = s, how
-				}
-			})
-			if err != nil {
+	if len(terms) == 1 && need == 1 {
+		for _, l := range terms[0] {
+			if err := m.single(l); err != nil {
 				return err
 			}
 		}
+		return nil
 	}
-	for _, i := range found {
+	m.found = m.found[:0]
+	how := tierExact
+	for n, lists := range terms {
+		for _, l := range lists {
+			how = max(how, l.tier)
+			for s := range m.views {
+				p, err := m.term(s, l.field, l.term)
+				if err != nil {
+					return err
+				}
+				m.count(s, p, l, uint8(n+1)) //nolint:gosec // at most maxTerms
+			}
+		}
+	}
+	for _, i := range m.found {
 		if t := &m.tally[i]; int(t.count) >= need {
-			m.offer(i, t.sum/float32(len(terms)), int(t.how))
+			m.offer(i, t.sum/float32(len(terms)), how, int(t.title) == len(terms))
 		}
 		m.tally[i] = tally{}
+	}
+	m.found = m.found[:0]
+	return nil
+}
+
+// single offers the rows of one list.
+func (m *matcher) single(l list) error {
+	norms, weight, title, how := m.cols.norm(l.field), tierWeights[l.tier], tierWeights[l.tier]*m.titleWeight, uint8(l.tier) //nolint:gosec // a few
+	for s := range m.views {
+		p, err := m.term(s, l.field, l.term)
+		if err != nil {
+			return err
+		}
+		rows, visible, best, tier := m.views[s].rows, m.visible, m.best, m.tier
+		freqs := p.freqs[:len(p.docs)]
+		for k, d := range p.docs {
+			i := rows[d]
+			if uint32(i) >= uint32(len(visible)) || !visible[i] { //nolint:gosec // −1 becomes too large
+				continue
+			}
+			f := freqs[k] - 1
+			w, at := weight*saturate(float32(f>>timesShift+1), norms[i]), how
+			if f&inTitle != 0 {
+				w, at = w+title, how|titled
+			}
+			if b := best[i]; w > b {
+				if b == 0 {
+					m.current = append(m.current, i)
+				}
+				best[i], tier[i] = w, at
+			}
+		}
 	}
 	return nil
 }
 
+// count notes in tally the rows of a list, which is one of the n-th term.
+func (m *matcher) count(s int, p postings, l list, n uint8) {
+	norms, weight := m.cols.norm(l.field), tierWeights[l.tier]
+	rows := m.views[s].rows
+	for k, d := range p.docs {
+		i := rows[d]
+		if !m.seen(i) {
+			continue
+		}
+		w := weight * saturate(float32(times(p.freqs[k])), norms[i])
+		t := &m.tally[i]
+		if places(p.freqs[k])&inTitle != 0 {
+			w += weight * m.titleWeight
+			if t.last != n || t.part < w {
+				t.title++
+			}
+		}
+		switch {
+		case t.last == 0:
+			m.found = append(m.found, i)
+			*t = tally{last: n, count: 1, title: t.title, part: w, sum: w}
+		case t.last != n:
+			t.last, t.part = n, w
+			t.count++
+			t.sum += w
+		case w > t.part:
+			t.sum += w - t.part
+			t.part = w
+		}
+	}
+}
+
+// A row's tier says by its highest bit whether the word stands in a title.
+const (
+	titledShift = 7
+	titled      = 1 << titledShift
+)
+
 // offer gives a row a weight by the current word, if it has none better.
-func (m *matcher) offer(i int32, weight float32, tier int) {
+func (m *matcher) offer(i int32, weight float32, tier int, inTitle bool) {
 	if m.best[i] == 0 {
 		m.current = append(m.current, i)
 	}
 	if weight > m.best[i] {
-		m.best[i], m.tier[i] = weight, uint8(tier) //nolint:gosec // six of them
+		m.best[i], m.tier[i] = weight, uint8(tier) //nolint:gosec // a few
+		if inTitle {
+			m.tier[i] |= titled
+		}
 	}
 }
 
-// prefixed looks up all words that begin so. Of a single letter it is not told whether they stand in titles: too many words begin with it.
-func (m *matcher) prefixed(prefix string) error {
-	_, first := utf8.DecodeRuneInString(prefix)
-	const weight = 1 + titleWeight
-	return m.beginning(prefix, len(prefix) > first, func(i int32, tf uint32) {
-		w := tierWeights[tierPrefix]
-		if tf&inTitle != 0 {
-			w *= weight
+// below offers the visible rows of united lists that the current word has not found in a better way. Of the places, those in mask count, and when only
+// is set a row must have one of them.
+func (m *matcher) below(s int, p postings, tier int, mask uint8, only bool) {
+	rows, weight := m.views[s].rows, tierWeights[tier]
+	for k, d := range p.docs {
+		at := places(p.freqs[k]) & mask
+		if only && at == 0 {
+			continue
 		}
-		m.offer(i, w, tierPrefix)
-	})
+		i := rows[d]
+		if !m.seen(i) || m.best[i] != 0 { // sorts of lists come in the order of their qualities
+			continue
+		}
+		w := weight
+		if at&inTitle != 0 {
+			w += weight * m.titleWeight
+		}
+		m.offer(i, w, tier, at&inTitle != 0)
+	}
+}
+
+// prefixed looks up all words that begin so.
+func (m *matcher) prefixed(prefix string) error {
+	for s := range m.views {
+		p, err := m.beginning(s, prefix)
+		if err != nil {
+			return err
+		}
+		m.below(s, p, tierPrefix, inTitle, false)
+	}
+	return nil
+}
+
+// accents lets the rows win that have a word as it was written, among those that have it at all.
+func (m *matcher) accents(w *word) error {
+	if w.written == "" || m.writtenWeight == 0 || len(m.current) == 0 {
+		return nil
+	}
+	for s := range m.views {
+		p, err := m.term(s, fieldWritten, w.written)
+		if err != nil {
+			return err
+		}
+		for _, d := range p.docs {
+			if i := m.views[s].rows[d]; m.seen(i) && m.best[i] != 0 {
+				m.best[i] += m.writtenWeight
+			}
+		}
+	}
+	return nil
 }
 
 // exclude returns the rows that a word or phrase with a minus before it takes away.
@@ -369,12 +552,4 @@ func (m *matcher) drop() {
 		m.best[i] = 0
 	}
 	m.current = m.current[:0]
-}
-
-// deadline turns the end of a search's own time into an answer.
-func deadline(parent context.Context, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && parent.Err() == nil {
-		return fault.Wrap("search.Search", fault.Overloaded, err, "retry_after", retryAfter)
-	}
-	return err
 }

@@ -33,7 +33,7 @@ func (m *matcher) phrase(p *plan, text string) error {
 		}
 		return false
 	})
-	m.settle(text)
+	m.settle(text, false)
 	m.out.rows = slices.DeleteFunc(m.out.rows, func(i int32) bool {
 		if m.tally[i].count == 0 {
 			m.clearRow(i)

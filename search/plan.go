@@ -13,14 +13,17 @@ import (
 
 // plan is a request made ready for one generation: every name in it is a number of a column.
 type plan struct {
-	x      *Index
-	req    *Request
-	cols   *columns
-	reader *reader
-	query  query.Query
-	now    int64 // microseconds
-	locale catalog.Locale
-	lang   int // of the locale: its field
+	x          *Index
+	req        *Request
+	turn       *turn
+	gen        *generation
+	correcting bool // it only counts what a corrected query finds
+	cols       *columns
+	reader     *reader
+	query      query.Query
+	now        int64 // microseconds
+	locale     catalog.Locale
+	lang       int // of the locale: its field
 
 	allowed    []uint8 // by organization: a bit for each state that the caller sees and asks for
 	conditions []func(*row) bool
@@ -29,6 +32,9 @@ type plan struct {
 	facets     []string
 	limit      int
 	order      order
+	folded     string           // the words of the query in normal form
+	pinned     map[int32]pinned // by row: what editors say of this query
+	pins       int
 }
 
 // group is a filter. A facet with the group's name counts the rows that fail it alone.
@@ -39,7 +45,7 @@ type group struct {
 
 func (x *Index) newPlan(gen *generation, req *Request, q query.Query) (*plan, error) {
 	p := &plan{
-		x: x, req: req, cols: gen.cols, reader: gen.reader, query: q, now: x.cfg.Now().UnixMicro(), locale: req.Locale,
+		x: x, req: req, gen: gen, cols: gen.cols, reader: gen.reader, query: q, now: x.cfg.Now().UnixMicro(), locale: req.Locale,
 		selected: map[string][]ref{}, limit: req.Limit,
 	}
 	if p.locale == "" {
@@ -49,12 +55,16 @@ func (x *Index) newPlan(gen *generation, req *Request, q query.Query) (*plan, er
 		p.limit = DefaultLimit
 	}
 	p.lang = fieldOf(analysis.LangOf(string(p.locale)))
+	p.folded = analysis.Fold(q.Text())
 	p.facets = facetsOf(req)
 	p.see()
 	p.filter()
 	p.conditionsOf(q)
-	err := p.newOrder()
-	return p, err
+	if err := p.newOrder(); err != nil {
+		return nil, err
+	}
+	p.curate()
+	return p, nil
 }
 
 // facetsOf lists the facets that a request asks for, once each.

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 // view is a segment of a snapshot.
 type view struct {
+	id      uint64
 	segment segment.Segment
 	rows    []int32 // by the segment's document number; −1: deleted, or no course any more
 }
@@ -44,7 +46,7 @@ func (c *rowCache) views(snapshot *scorch.IndexSnapshot, courses *dict) ([]view,
 			}
 		}
 		rows[s.Id()] = known
-		views = append(views, view{s.Segment(), without(known, s)})
+		views = append(views, view{s.Id(), s.Segment(), without(known, s)})
 	}
 	c.rows = rows
 	return views, nil
@@ -63,13 +65,37 @@ func without(rows []int32, s *scorch.SegmentSnapshot) []int32 {
 	return rows
 }
 
+// postings are the documents of a segment that have a term, decoded: their numbers in order, and the frequency of the term in each.
+type postings struct {
+	docs  []uint32
+	freqs []uint8
+}
+
+func (p *postings) reset() { p.docs, p.freqs = p.docs[:0], p.freqs[:0] }
+
+func (p *postings) clone() postings { return postings{slices.Clone(p.docs), slices.Clone(p.freqs)} }
+
+const (
+	// postingsBytes bounds what is kept of decoded lists: 64 MB hold the 250 commonest words of half a million courses. Decoding a list costs
+	// ten times as much as walking over it.
+	postingsBytes = 64 << 20
+	// minKept is from how many documents a list is kept; shorter ones are decoded in no time.
+	minKept = 128
+)
+
+// postingsCache keeps lists by segment and term. Segments never change; those of a segment that is no more are forgotten in the course of time.
+func newPostingsCache() *cache[postings] {
+	return newCache(postingsBytes, func(p postings) int64 { return int64(5 * len(p.docs)) })
+}
+
 // lookup is what one search needs to read a snapshot: dictionaries and lists hold state, so searches do not share them.
 type lookup struct {
 	views []view
 	dicts [][fieldCount]segment.TermDictionary // by segment
 	list  segment.PostingsList
 	iter  segment.PostingsIterator
-	buf   [512]uint32
+	kept  *cache[postings]
+	key   []byte
 }
 
 func (l *lookup) dict(s, field int) (segment.TermDictionary, error) {
@@ -87,70 +113,50 @@ func (l *lookup) dict(s, field int) (segment.TermDictionary, error) {
 // errSegment cannot happen with the segments of the bleve that this was built with.
 var errSegment = errors.New("search: a segment of another kind")
 
-// postings calls fn for every visible row that has a term in a field; tf is 0 unless freq is asked for, which costs several times as much.
-func (m *matcher) postings(field int, term string, freq bool, fn func(i int32, tf uint32)) error {
-	for s := range m.views {
-		if err := m.postingsIn(s, field, []byte(term), freq, fn); err != nil {
-			return err
-		}
-	}
-	return nil
+// keyOf makes the key under which lists of a segment are kept. space tells sorts of lists apart: fields have their number.
+func (l *lookup) keyOf(s int, space byte, name string) []byte {
+	l.key = append(append(binary.LittleEndian.AppendUint64(l.key[:0], l.views[s].id), space), name...)
+	return l.key
 }
 
-// postingsIn is postings in one segment.
-func (m *matcher) postingsIn(s, field int, term []byte, freq bool, fn func(i int32, tf uint32)) error {
-	if m.reads++; m.reads%checkEvery == 0 && m.ctx.Err() != nil {
-		return m.ctx.Err()
+// term returns the documents of a segment that have a term in a field. They are good until the next call.
+func (m *matcher) term(s, field int, term string) (postings, error) {
+	if err := m.work(1); err != nil {
+		return postings{}, err
 	}
+	key := m.keyOf(s, byte(field), term)
+	if p, ok := m.kept.get(key); ok {
+		return p, m.work(len(p.docs) / postingsPerWork)
+	}
+	p := &m.scratch.lists
+	p.reset()
+	if err := m.decode(s, field, term, p); err != nil {
+		return postings{}, err
+	}
+	if len(p.docs) >= minKept {
+		kept := p.clone()
+		m.kept.put(m.keyOf(s, byte(field), term), kept)
+	}
+	return *p, m.work(len(p.docs) / postingsPerWork)
+}
+
+// decode appends the documents of a term to p.
+func (m *matcher) decode(s, field int, term string, p *postings) error {
 	dict, err := m.dict(s, field)
 	if err != nil {
 		return err
 	}
-	if m.list, err = dict.PostingsList(term, nil, m.list); err != nil {
+	if m.list, err = dict.PostingsList([]byte(term), nil, m.list); err != nil {
 		return err
 	}
-	m.iter = m.list.Iterator(freq, false, false, m.iter)
-	if !freq {
-		return m.documents(m.views[s].rows, fn)
-	}
-	rows := m.views[s].rows
+	m.iter = m.list.Iterator(true, false, false, m.iter)
 	for {
-		p, err := m.iter.Next()
-		if err != nil || p == nil {
+		next, err := m.iter.Next()
+		if err != nil || next == nil {
 			return err
 		}
-		if i := rows[p.Number()]; m.seen(i) {
-			fn(i, uint32(p.Frequency())) //nolint:gosec // at most 2 inTitle
-		}
-	}
-}
-
-// documents calls fn for the documents of the current list, which are a bitmap, or just one.
-func (m *matcher) documents(rows []int32, fn func(i int32, tf uint32)) error {
-	list, ok := m.iter.(segment.OptimizablePostingsIterator)
-	if !ok {
-		return errSegment
-	}
-	if n, one := list.DocNum1Hit(); one {
-		if i := rows[n]; m.seen(i) {
-			fn(i, 0)
-		}
-		return nil
-	}
-	bitmap := list.ActualBitmap()
-	if bitmap == nil {
-		return nil
-	}
-	for it := bitmap.ManyIterator(); ; {
-		n := it.NextMany(m.buf[:])
-		if n == 0 {
-			return nil
-		}
-		for _, doc := range m.buf[:n] {
-			if i := rows[doc]; m.seen(i) {
-				fn(i, 0)
-			}
-		}
+		p.docs = append(p.docs, uint32(next.Number()))     //nolint:gosec // a segment has far fewer than 2^32 documents
+		p.freqs = append(p.freqs, uint8(next.Frequency())) //nolint:gosec // see document.go
 	}
 }
 
@@ -159,31 +165,88 @@ func (m *matcher) seen(i int32) bool {
 	return uint32(i) < uint32(len(m.visible)) && m.visible[i] //nolint:gosec // −1 becomes too large
 }
 
-// beginning calls fn for every visible row that has a term, in any field, that begins so and is longer.
-func (m *matcher) beginning(prefix string, freq bool, fn func(i int32, tf uint32)) error {
-	end := after(prefix)
-	terms := 0
-	for s := range m.views {
-		for field := range fieldCount {
-			dict, err := m.dict(s, field)
+// Sorts of united lists, after the fields.
+const (
+	spacePrefix = fieldCount + iota
+	spacePinyin
+	spaceInitials
+	spaceTyping
+)
+
+// united returns the documents of a segment that have any of many terms, with the places where they stand; each yields the terms. A union of more
+// than a few lists is kept under its name.
+func (m *matcher) united(s int, space byte, name string, each func(yield func(field int, term string) error) error) (postings, error) {
+	if p, ok := m.kept.get(m.keyOf(s, space, name)); ok {
+		return p, m.work(1 + len(p.docs)/postingsPerWork)
+	}
+	n := len(m.views[s].rows)
+	if len(m.flags) < n {
+		m.flags = make([]uint8, n)
+	}
+	flags := m.flags[:n]
+	lists, docs := 0, 0
+	one := &m.scratch.lists
+	err := each(func(field int, term string) error {
+		one.reset()
+		if err := m.decode(s, field, term, one); err != nil {
+			return err
+		}
+		for k, d := range one.docs {
+			flags[d] |= present | places(one.freqs[k])
+		}
+		lists++
+		docs += len(one.docs)
+		return m.work(1 + len(one.docs)/postingsPerWork)
+	})
+	one.reset()
+	for d, f := range flags {
+		if f != 0 {
+			one.docs, one.freqs = append(one.docs, uint32(d)), append(one.freqs, 1+f&^present) //nolint:gosec // an index
+			flags[d] = 0
+		}
+	}
+	if err != nil {
+		return postings{}, err
+	}
+	if lists > 1 && docs >= minKept || space >= spacePinyin { // walking a dictionary by an automaton takes its time, whatever it finds
+		m.kept.put(m.keyOf(s, space, name), one.clone())
+	}
+	return *one, nil
+}
+
+// present marks a document in flags, whatever its places.
+const present = 1 << 7
+
+// beginning returns the documents of a segment that have a word, in any language, that begins so and is longer.
+func (m *matcher) beginning(s int, prefix string) (postings, error) {
+	return m.united(s, spacePrefix, prefix, func(yield func(int, string) error) error {
+		return m.accepted(s, nil, []byte(prefix), after(prefix), func(field int, term string) error {
+			if term == prefix { // the word itself, which was looked up already
+				return nil
+			}
+			return yield(field, term)
+		})
+	})
+}
+
+// accepted yields the terms of a segment, in all languages, that an automaton accepts; nil accepts all.
+func (m *matcher) accepted(s int, a segment.Automaton, from, to []byte, yield func(field int, term string) error) error {
+	for field := range langs {
+		dict, err := m.dict(s, field)
+		if err != nil {
+			return err
+		}
+		it := automatonTerms(dict, a, from, to)
+		for {
+			entry, err := it.Next()
 			if err != nil {
 				return err
 			}
-			it := termsOf(dict, []byte(prefix), end)
-			for ; terms < maxPrefixTerms; terms++ {
-				entry, err := it.Next()
-				if err != nil {
-					return err
-				}
-				if entry == nil {
-					break
-				}
-				if entry.Term == prefix { // the word itself, which was looked up already
-					continue
-				}
-				if err := m.postingsIn(s, field, []byte(entry.Term), freq, fn); err != nil {
-					return err
-				}
+			if entry == nil {
+				break
+			}
+			if err := yield(field, entry.Term); err != nil {
+				return err
 			}
 		}
 	}

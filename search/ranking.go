@@ -1,9 +1,56 @@
 package search
 
-import "math"
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
 
-// Everything that decides the order of hits under "relevance" stands here. A score is a sum: for each word of the query its weight in the text, then the
-// small factors below, which settle the order among courses that the words cannot tell apart.
+// Everything that decides the order of hits under "relevance" stands here. A score is a sum of factors:
+//
+//	match         how the words were found: for each word of the query matchWeight times the quality of its tier. When not all words must match,
+//	              coverageWeight times the share of what the words tell together.
+//	text          BM25 of the words, with what a word in a title or one with its accents adds, as a share of the most that this query can give
+//	title         whether a title is, begins with or holds the query as it stands
+//	rating        the course's Bayesian rating
+//	popularity    enrollments, by their logarithm
+//	freshness     the time since publication
+//	availability  whether one can enroll
+//	locale        whether the course has a text in the caller's language
+//	boost, pin    what editors say of this query (curation.go)
+//
+// Where all words must match, a step between two tiers is more than all factors from text to locale together (a test holds that), so that what
+// matches exactly stands above what begins so, and that above typing errors; the other factors settle the order within.
+
+// A Rule is a part of the matching or of the ranking that can be switched off, to measure what it is good for; see [Config].
+type Rule string
+
+// The rules.
+const (
+	RuleStems        Rule = "stems"        // other forms of a word
+	RuleTypos        Rule = "typos"        // words one or two edits away
+	RuleSynonyms     Rule = "synonyms"     // what editors say that a word means
+	RulePinyin       Rule = "pinyin"       // Chinese titles and names, spelled
+	RuleTiers        Rule = "tiers"        // the match factor
+	RuleCoverage     Rule = "coverage"     // the same, where any word will do
+	RuleTitles       Rule = "titles"       // a word counts more in a title
+	RulePhrases      Rule = "phrases"      // the title factor
+	RuleAccents      Rule = "accents"      // a word counts more as it was written
+	RuleRating       Rule = "rating"       //
+	RulePopularity   Rule = "popularity"   //
+	RuleFreshness    Rule = "freshness"    //
+	RuleAvailability Rule = "availability" //
+	RuleLocale       Rule = "locale"       //
+)
+
+// Rules lists all rules.
+func Rules() []Rule {
+	return []Rule{
+		RuleStems, RuleTypos, RuleSynonyms, RulePinyin, RuleTiers, RuleCoverage, RuleTitles, RulePhrases, RuleAccents, RuleRating, RulePopularity, RuleFreshness,
+		RuleAvailability, RuleLocale,
+	}
+}
 
 // BM25 with b = 0.4: course texts are long because their authors are thorough, not because they are about more.
 const (
@@ -11,35 +58,109 @@ const (
 	bm25B  = 0.4
 )
 
-// How a word was found, and what that is worth.
+// How a word was found.
 const (
 	tierExact   = iota // the very form
 	tierStem           // another form of the word
+	tierSynonym        // what it means
 	tierPrefix         // it begins so
+	tierPinyin         // it is spelled so
 	tierTypo           // one edit away
 	tierTypo2          // two edits away
 	tierPartial        // some of its Han characters, in a relaxed search
 	tierCount
 )
 
-var tierNames = [tierCount]string{"exact", "stem", "prefix", "typo", "typo", "partial"}
+var tierNames = [tierCount]string{"exact", "stem", "synonym", "prefix", "pinyin", "typo", "typo2", "partial"}
 
-var tierWeights = [tierCount]float32{1, 0.85, 0.6, 0.5, 0.35, 0.3}
+// tierQualities are what a tier is worth in the match factor. CONTRACT makes no difference between a word, its other forms and its synonyms; their
+// weights in the text factor do.
+var tierQualities = [tierCount]float32{1, 1, 1, 0.75, 0.6, 0.45, 0.25, 0.1}
 
+var tierWeights = [tierCount]float32{1, 0.85, 0.8, 0.6, 0.6, 1, 1, 1}
+
+// The weights of the factors.
 const (
-	// titleWeight is what a word in the title adds to its weight in the text.
+	// matchWeight is what a word that matches exactly is worth.
+	matchWeight = 50
+	// coverageWeight is what all words of a long query are worth together.
+	coverageWeight = 2
+	// textWeight bounds the text factor.
+	textWeight = 4
+	// titleWeight is what a word in the title adds to its BM25, which is at most bm25K1 + 1.
 	titleWeight = 0.8
-	// missingWeight is taken off for each part of the words that is missing, when not all have to match.
-	missingWeight = 0.5
-	// ratingWeight, popularityWeight and localeWeight bound the small factors: together less than a rare word in a title.
-	ratingWeight     = 0.4
-	popularityWeight = 0.3
-	localeWeight     = 0.4
+	// writtenWeight is what a word with the accents of the query adds: more than a title, or pêche would find le péché first.
+	writtenWeight = 1.0
+	// phraseWeight is for a title that is the query; beginsShare of it has one that begins with it, holdsShare one that holds it.
+	phraseWeight = 1.0
+	beginsShare  = 0.7
+	holdsShare   = 0.5
+	// ratingWeight, popularityWeight, freshnessWeight, availabilityWeight and localeWeight bound the small factors.
+	ratingWeight       = 0.3
+	popularityWeight   = 0.2
+	freshnessWeight    = 0.1
+	availabilityWeight = 0.1
+	localeWeight       = 0.4
 	// popularAt is the number of enrollments that gives the whole popularityWeight.
 	popularAt = 100_000
 	// neutralRating is worth nothing, five stars ratingWeight.
 	neutralRating = 3
+	// freshHalf is the age at which a course has half of its freshness; upcomingShare is what a course that opens later has of its availability.
+	freshHalf     = 365 * 24 * time.Hour
+	upcomingShare = 0.5
+	// pinWeight is above all that words, boosts and small factors can give a course: it keeps pins before the rest, and in their order.
+	pinWeight = 2 * maxWords * matchWeight
 )
+
+// rules say what is looked for.
+type rules struct{ stems, typos, synonyms, pinyin bool }
+
+// ranking are the weights in force: those above, but for rules that are switched off.
+type ranking struct {
+	rules                                                          rules
+	qualities                                                      [tierCount]float32
+	coverage, phrase, rating, popularity, fresh, available, locale float64
+	titleWeight, writtenWeight                                     float32
+	small                                                          float64 // the most that rating to locale give together
+}
+
+func newRanking(without []Rule) *ranking {
+	on := func(r Rule) bool { return !slices.Contains(without, r) }
+	weight := func(r Rule, w float64) float64 {
+		if on(r) {
+			return w
+		}
+		return 0
+	}
+	r := &ranking{
+		rules:       rules{on(RuleStems), on(RuleTypos), on(RuleSynonyms), on(RulePinyin)},
+		qualities:   tierQualities,
+		coverage:    weight(RuleCoverage, coverageWeight),
+		phrase:      weight(RulePhrases, phraseWeight),
+		rating:      weight(RuleRating, ratingWeight),
+		popularity:  weight(RulePopularity, popularityWeight),
+		fresh:       weight(RuleFreshness, freshnessWeight),
+		available:   weight(RuleAvailability, availabilityWeight),
+		locale:      weight(RuleLocale, localeWeight),
+		titleWeight: float32(weight(RuleTitles, titleWeight)), writtenWeight: float32(weight(RuleAccents, writtenWeight)),
+	}
+	if !on(RuleTiers) {
+		for i := range r.qualities {
+			r.qualities[i] = 1
+		}
+	}
+	r.small = r.rating + r.popularity + r.fresh + r.available + r.locale
+	return r
+}
+
+// maxWeight is the most that a word's weight can be, before its idf.
+func (r *ranking) maxWeight(written bool) float32 {
+	most := bm25K1 + 1 + r.titleWeight
+	if written {
+		most += r.writtenWeight
+	}
+	return most
+}
 
 // idf is how much a word tells, when df of n visible courses have it.
 func idf(n, df int) float32 {
@@ -52,27 +173,112 @@ func norm(relative float32) float32 { return bm25K1 * (1 - bm25B + bm25B*relativ
 // saturate is BM25's weight of a term that occurs tf times in a text with a norm.
 func saturate(tf, norm float32) float32 { return tf * (bm25K1 + 1) / (tf + norm) }
 
-// popularity is what enrollments add to a score.
+// popularity is the share of the whole popularityWeight that enrollments give.
 func popularity(enrollments int32) float32 {
-	return float32(popularityWeight * min(math.Log1p(float64(enrollments))/math.Log1p(popularAt), 1))
+	return float32(min(math.Log1p(float64(enrollments))/math.Log1p(popularAt), 1))
 }
 
-// factors are the parts of a score that do not come from the text.
-func (p *plan) factors(h *hot, j uint8) (rating, popularity, locale float64) {
+// freshness is what is left of a course's freshness by weeks since its publication.
+var freshness = func() (t [10 * 52]float64) {
+	const week = 7 * 24 * time.Hour
+	for i := range t {
+		t[i] = math.Exp2(-float64(i) * float64(week) / float64(freshHalf))
+	}
+	return t
+}()
+
+// freshAt is the share of freshness of a course that was published at a time.
+func freshAt(published, now int64) float64 {
+	if published == noTime {
+		return 0
+	}
+	const week = int64(7 * 24 * time.Hour / time.Microsecond)
+	if age := max(now-published, 0) / week; age < int64(len(freshness)) {
+		return freshness[age]
+	}
+	return 0
+}
+
+// factors are the parts of a score that come neither from the words nor from editors.
+type factors struct{ rating, popularity, freshness, availability, locale float64 }
+
+func (f factors) sum() float64 {
+	return f.rating + f.popularity + f.freshness + f.availability + f.locale
+}
+
+func (p *plan) factors(h *hot, j uint8) (f factors) {
+	r := p.x.ranking
 	mean := h.rating[j]
 	if math.IsNaN(mean) {
 		mean = p.cols.prior
 	}
-	rating = ratingWeight * min(max(mean-neutralRating, 0)/(5-neutralRating), 1)
-	if h.has(j, p.lang) {
-		locale = localeWeight
+	f.rating = r.rating * min(max(mean-neutralRating, 0)/(5-neutralRating), 1)
+	f.popularity = r.popularity * float64(h.popularity[j])
+	f.freshness = r.fresh * freshAt(h.published[j], p.now)
+	switch h.availability(j, p.now) {
+	case 0:
+		f.availability = r.available
+	case 1:
+		f.availability = r.available * upcomingShare
 	}
-	return rating, float64(h.popularity[j]), locale
+	if h.has(j, p.lang) {
+		f.locale = r.locale
+	}
+	return f
+}
+
+// wordFactors are the parts of a score that come from the words: how they match, and their text.
+func (p *plan) wordFactors(m *matches, i int32) (match, text float64) {
+	if m == nil || m.words == 0 {
+		return 0, 0
+	}
+	if m.bound > 0 {
+		text = textWeight * float64(m.score[i]) / float64(m.bound)
+	}
+	return p.matchUnit(m) * float64(m.quality[i]), text
+}
+
+// phrase is what a title gives that holds the query as it stands, in the caller's language or the course's own. Only titles with all of the words
+// are looked at.
+func (p *plan) phrase(m *matches, i int32) float64 {
+	if m == nil || p.folded == "" || p.x.ranking.phrase == 0 || int(m.titled[i]) < m.words {
+		return 0
+	}
+	share := 0.0
+	for _, l := range []int{0, localeIndex(p.locale)} {
+		title := p.cols.pages[int(i)/pageRows].foldedTitles(l)[int(i)%pageRows]
+		switch {
+		case title == p.folded:
+			share = 1
+		case strings.HasPrefix(title, p.folded):
+			share = max(share, beginsShare)
+		case beginsWord(title, p.folded):
+			share = max(share, holdsShare)
+		}
+	}
+	return share * p.x.ranking.phrase
+}
+
+// matchUnit is what a unit of quality is worth.
+func (p *plan) matchUnit(m *matches) float64 {
+	switch {
+	case m.all():
+		return matchWeight
+	case m.idfs > 0:
+		return p.x.ranking.coverage / float64(m.idfs)
+	}
+	return 0
+}
+
+// score adds a row's parts.
+func (p *plan) score(m *matches, i int32, h *hot, j uint8) float64 {
+	match, text := p.wordFactors(m, i)
+	return match + text + p.phrase(m, i) + p.factors(h, j).sum() + p.curated(i)
 }
 
 // explain names the parts of a hit's score.
 func (p *plan) explain(m *matches, i int32) *Explanation {
-	var e Explanation
+	e := &Explanation{Factors: []Factor{}}
 	add := func(f Factor) {
 		if f.Value != 0 {
 			e.Factors = append(e.Factors, f)
@@ -80,17 +286,26 @@ func (p *plan) explain(m *matches, i int32) *Explanation {
 		}
 	}
 	if m != nil && m.words > 0 {
-		rest := float64(m.score[i])
+		match, text := p.wordFactors(m, i)
 		for _, w := range m.explained {
-			add(Factor{Name: "text", Word: w.text, Tier: tierNames[w.tier[i]], Value: float64(w.score[i])})
-			rest -= float64(w.score[i])
+			if w.quality[i] == 0 {
+				continue
+			}
+			q, t := p.matchUnit(m)*float64(w.quality[i]), textWeight*float64(w.score[i])/float64(m.bound)
+			add(Factor{Name: "match", Word: w.text, Tier: tierNames[w.tier[i]], Value: q})
+			add(Factor{Name: "text", Word: w.text, Tier: tierNames[w.tier[i]], Value: t})
+			match, text = match-q, text-t
 		}
-		add(Factor{Name: "text", Value: rest}) // of words that are not told apart, and what rounding lost
-		add(Factor{Name: "missing", Value: m.missing(i)})
+		add(Factor{Name: "match", Value: match}) // of words that are not told apart, and what rounding lost
+		add(Factor{Name: "text", Value: text})
 	}
-	rating, popularity, locale := p.factors(p.cols.hot(i))
-	add(Factor{Name: "rating", Value: rating})
-	add(Factor{Name: "popularity", Value: popularity})
-	add(Factor{Name: "locale", Value: locale})
-	return &e
+	add(Factor{Name: "title", Value: p.phrase(m, i)})
+	f := p.factors(p.cols.hot(i))
+	add(Factor{Name: "rating", Value: f.rating})
+	add(Factor{Name: "popularity", Value: f.popularity})
+	add(Factor{Name: "freshness", Value: f.freshness})
+	add(Factor{Name: "availability", Value: f.availability})
+	add(Factor{Name: "locale", Value: f.locale})
+	p.explainCurated(i, add)
+	return e
 }

@@ -14,9 +14,10 @@ import (
 	"github.com/carrel-lms/carrel/search/query"
 )
 
-// Search answers a request. Errors: fault.InvalidParameter, fault.InvalidQuery, fault.InvalidCursor; fault.NotReady while the first build is
-// under way; fault.Overloaded when too many searches wait, or this one takes too long.
-func (x *Index) Search(ctx context.Context, req Request) (resp *Response, err error) {
+// Search answers a request. The response may be shared with other callers: it must not be changed. Errors: fault.InvalidParameter,
+// fault.InvalidQuery, fault.InvalidCursor, fault.QueryTooBroad; fault.NotReady while the first build is under way; fault.Overloaded when too many
+// searches wait, or this one takes too long.
+func (x *Index) Search(ctx context.Context, req Request) (*Response, error) {
 	start := time.Now()
 	if err := req.validate(); err != nil {
 		return nil, err
@@ -25,29 +26,47 @@ func (x *Index) Search(ctx context.Context, req Request) (resp *Response, err er
 	if err != nil {
 		return nil, err
 	}
-	done, err := x.admit(ctx)
+	found, err := x.answer(ctx, &req, q)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	resp := *found
+	resp.QueryID = rand.Text()
+	resp.TookMS = float64(time.Since(start).Microseconds()) / 1000
+	return &resp, nil
+}
+
+// answer takes a response from those that are kept, or else makes it.
+func (x *Index) answer(ctx context.Context, req *Request, q query.Query) (resp *Response, err error) {
 	gen, err := x.acquire()
 	if err != nil {
 		return nil, err
 	}
 	defer gen.reader.release()
-	defer x.broken(ctx, &err)()
-	timed, cancel := context.WithTimeout(ctx, maxDuration)
-	defer cancel()
-	p, err := x.newPlan(gen, &req, q)
+	key := x.resultKey(gen, req)
+	if resp, ok := x.results.get(key); ok {
+		return resp, nil
+	}
+	turn, err := x.admission.admit(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer turn.end()
+	defer x.broken(ctx, &err)()
+	timed, cancel := context.WithTimeout(ctx, maxDuration)
+	defer cancel()
+	turn.ctx = timed
+	p, err := x.newPlan(gen, req, q)
+	if err != nil {
+		return nil, err
+	}
+	p.turn = turn
 	resp, err = p.run(timed)
 	if err != nil {
 		return nil, deadline(ctx, err)
 	}
-	resp.Seq, resp.AsOf, resp.QueryID = gen.cursor.Seq, strconv.FormatUint(uint64(gen.cursor.Seq), 10), rand.Text()
-	resp.TookMS = float64(time.Since(start).Microseconds()) / 1000
+	resp.Seq, resp.AsOf = gen.cursor.Seq, strconv.FormatUint(uint64(gen.cursor.Seq), 10)
+	x.results.put(key, resp)
 	return resp, nil
 }
 
@@ -63,55 +82,39 @@ func (x *Index) broken(ctx context.Context, err *error) func() {
 	}
 }
 
-// admit waits for a turn to search; done ends it.
-func (x *Index) admit(ctx context.Context) (done func(), err error) {
-	overloaded := func() error { return fault.New("search.Search", fault.Overloaded, "retry_after", retryAfter) }
-	if x.queue.Add(1) > maxWaiting {
-		x.queue.Add(-1)
-		return nil, overloaded()
-	}
-	wait, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
-	if err := x.slots.Acquire(wait, 1); err != nil {
-		x.queue.Add(-1)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, overloaded()
-	}
-	return func() {
-		x.slots.Release(1)
-		x.queue.Add(-1)
-	}, nil
-}
-
 // run finds, counts and shows.
 func (p *plan) run(ctx context.Context) (*Response, error) {
-	c := p.newCollector()
-	var m *matches
-	if needsIndex(p.query) {
-		found, done, err := p.match(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer done()
-		m = found
+	c, m, done, err := p.find(ctx)
+	if err != nil {
+		return nil, err
 	}
-	p.collect(c, m)
+	defer done()
 	resp := &Response{Total: c.total, Facets: map[string][]FacetValue{}}
 	for _, f := range c.facets {
 		resp.Facets[f.name] = f.values()
 	}
 	if m != nil {
 		resp.Relaxed = m.relaxed
-		if c.total > 0 {
-			resp.Corrected = correctedText(p.query, m.corrections)
+		if resp.Corrected, err = p.correct(ctx, m, c.total); err != nil {
+			return nil, err
 		}
 	}
 	if err := p.next(resp, c); err != nil {
 		return nil, err
 	}
 	return resp, p.show(ctx, resp, c, m)
+}
+
+// find finds and counts. done gives back what the matches live in.
+func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(), err error) {
+	c, done = p.newCollector(), func() {}
+	if needsIndex(p.query) {
+		if m, done, err = p.match(ctx); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	p.collect(c, m)
+	return c, m, done, nil
 }
 
 // needsIndex reports whether a query has words or phrases; without, the columns alone answer.
@@ -124,14 +127,17 @@ func needsIndex(q query.Query) bool {
 	return false
 }
 
-// match looks the query's words up. done gives back what the result lives in.
-func (p *plan) match(ctx context.Context) (found *matches, done func(), err error) {
+// newMatcher borrows what a search looks words up with. After done, or an error, nothing of it may be used.
+func (p *plan) newMatcher(ctx context.Context) (m *matcher, done func(), err error) {
 	l, err := p.reader.lookup()
 	if err != nil {
 		return nil, nil, err
 	}
 	s := p.x.borrow(p.cols.n)
-	m := &matcher{scratch: s, lookup: l, ctx: ctx, index: p.reader.index, cols: p.cols, words: p.x.dicts.words, out: &matches{score: s.score, matched: s.matched, visible: s.visible, rows: s.rows}}
+	m = &matcher{
+		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, ctx: ctx, index: p.reader.index, cols: p.cols, words: p.x.dicts.words,
+		out: &matches{score: s.score, quality: s.quality, matched: s.matched, titled: s.titled, visible: s.visible, rows: s.rows},
+	}
 	s.explain = p.req.Explain
 	clear(s.visible)
 	var room [pageRows]uint8
@@ -141,6 +147,18 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 		for _, j := range list {
 			s.visible[n*pageRows+int(j)] = true
 		}
+	}
+	return m, func() {
+		p.reader.lookups.Put(l)
+		p.x.giveBack(s, m.out.rows)
+	}, nil
+}
+
+// match looks the query's words up. done gives back what the result lives in.
+func (p *plan) match(ctx context.Context) (found *matches, done func(), err error) {
+	m, done, err := p.newMatcher(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := m.run(p, p.query); err != nil {
 		return nil, nil, err // and the scratch is not used again
@@ -154,11 +172,11 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 			return nil, nil, err
 		}
 		for _, i := range rows {
-			s.visible[i] = false
+			m.visible[i] = false
 		}
 	}
-	p.reader.lookups.Put(l)
-	return m.out, func() { p.x.giveBack(s, m.out.rows) }, nil
+	p.pin(m.out)
+	return m.out, done, nil
 }
 
 // collect hands the rows that were found to the collector: with words those that have them, else every row that the caller sees and, when m is
@@ -188,16 +206,6 @@ func (p *plan) collect(c *collector, m *matches) {
 			c.add(n, pg, list, m)
 		}
 	}
-}
-
-// score adds a row's parts; see ranking.go.
-func (p *plan) score(m *matches, i int32, h *hot, j uint8) float64 {
-	rating, popularity, locale := p.factors(h, j)
-	s := rating + popularity + locale
-	if m != nil && m.words > 0 {
-		s += float64(m.score[i]) + m.missing(i)
-	}
-	return s
 }
 
 // next sets the cursor of the next page, when there is one.

@@ -5,20 +5,24 @@ package search
 type scratch struct {
 	visible []bool
 	score   []float32 // by all words so far
+	quality []float32 // how well they match, see qualities
 	matched []uint8   // how many of them
+	titled  []uint8   // how many of them in titles
 	best    []float32 // by the current word
 	tier    []uint8   // how that was found; meaningful where best is not 0
 	tally   []tally   // of the current alternative
 	explain bool
 
 	rows, current, found []int32 // with something in score, best, tally
+	flags                []uint8 // by document of a segment, while lists are united
+	lists                postings
 }
 
 // tally is what a row has of the terms of an alternative.
 type tally struct {
 	last  uint8 // the last term that it has, from 1; 0: none
 	count uint8 // how many
-	how   uint8 // the tier by which the last one was found
+	title uint8 // how many of them in a title
 	part  float32
 	sum   float32
 }
@@ -29,8 +33,8 @@ func (x *Index) borrow(n int) *scratch {
 	if s == nil || cap(s.visible) < n {
 		room := n + n/8 + pageRows // for the courses that will come
 		s = &scratch{
-			visible: make([]bool, room), score: make([]float32, room), matched: make([]uint8, room), best: make([]float32, room),
-			tier: make([]uint8, room), tally: make([]tally, room),
+			visible: make([]bool, room), score: make([]float32, room), quality: make([]float32, room), matched: make([]uint8, room), titled: make([]uint8, room),
+			best: make([]float32, room), tier: make([]uint8, room), tally: make([]tally, room),
 		}
 	}
 	s.visible = s.visible[:n]
@@ -50,4 +54,4 @@ func (x *Index) giveBack(s *scratch, rows []int32) {
 	x.pool.Put(s)
 }
 
-func (s *scratch) clearRow(i int32) { s.score[i], s.matched[i] = 0, 0 }
+func (s *scratch) clearRow(i int32) { s.score[i], s.quality[i], s.matched[i], s.titled[i] = 0, 0, 0, 0 }

@@ -26,33 +26,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
-// How searches share the machine.
-const (
-	// searchesPerCPU run at once: they compute and wait for nothing, so more would only make all of them slower.
-	searchesPerCPU = 2
-	// maxWaiting searches wait for their turn; who comes later does better to come back.
-	maxWaiting = 256
-	// maxWait is how long one waits for its turn: longer, and the caller has typed on.
-	maxWait = time.Second
-	// maxDuration ends a search that is too much work. It is far above what any sensible one takes.
-	maxDuration = 5 * time.Second
-	// retryAfter is what a caller is told who was refused, in seconds.
-	retryAfter = 1
-	// retryBuild is what a caller is told while the index is built, in seconds.
-	retryBuild = 5
-)
+// retryBuild is what a caller is told while the index is built, in seconds.
+const retryBuild = 5
 
 // Config says where an index lives.
 type Config struct {
@@ -60,14 +43,20 @@ type Config struct {
 	Catalog *catalog.Catalog // whose log is followed and whose texts are shown
 	Now     func() time.Time // time.Now when nil
 	Logger  *slog.Logger     // slog.Default when nil
+	Past    PastQueries      // what callers asked before, to be suggested; nil: nothing
+	Without []Rule           // rules that are switched off, to measure what they are good for
 }
 
 // Index is the open search index. Its methods are safe for concurrent use.
 type Index struct {
-	cfg   Config
-	slots *semaphore.Weighted // of searches that run
-	queue atomic.Int32        // searches that run or wait
-	pool  sync.Pool           // *scratch
+	cfg       Config
+	ranking   *ranking
+	admission *admission
+	pool      sync.Pool        // *scratch
+	results   *cache[*outcome] // of generations
+	filters   *cache[[]uint64] // of columns
+
+	suggestions *cache[[]Suggestion]
 
 	apply       sync.Mutex // held by whoever writes
 	store       *store
@@ -90,7 +79,9 @@ func Open(cfg Config) (*Index, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	x := &Index{cfg: cfg, slots: semaphore.NewWeighted(int64(searchesPerCPU * runtime.GOMAXPROCS(0))), moved: make(chan struct{})}
+	x := &Index{
+		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), suggestions: newSuggestions(),
+	}
 	s, err := openStore(cfg.Dir)
 	if fault.Is(err, fault.Locked) {
 		return nil, err

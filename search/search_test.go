@@ -116,11 +116,12 @@ var actors = []catalog.Actor{
 type chooser struct {
 	*rand.Rand
 	words  []string
+	pinned []string // queries
 	values map[string][]string
 }
 
 func newChooser(o *searchtest.Oracle, seed uint64) *chooser {
-	c := &chooser{Rand: rand.New(rand.NewPCG(seed, 2)), words: o.Words(4000), values: map[string][]string{}}
+	c := &chooser{Rand: rand.New(rand.NewPCG(seed, 2)), words: o.Words(4000), pinned: o.PinnedQueries(), values: map[string][]string{}}
 	for _, f := range search.Facets() {
 		c.values[f] = append(o.Values(f), "no-such-value")
 	}
@@ -157,6 +158,9 @@ func (c *chooser) word() string {
 }
 
 func (c *chooser) query() string {
+	if len(c.pinned) > 0 && c.chance(10) {
+		return c.pinned[c.IntN(len(c.pinned))]
+	}
 	var parts []string
 	for range c.IntN(4) * (1 + c.IntN(2)) {
 		parts = append(parts, c.word())
@@ -285,7 +289,7 @@ func counted(values []search.FacetValue) []string {
 
 // Show 3: every count, total and page equals what walking all courses finds.
 func TestEqualsBruteForce(t *testing.T) {
-	c, x := filled(t, searchtest.Options{Courses: 700, Seed: 1, Vocabulary: 900, Words: 25, Tags: 60, Orgs: true, States: true})
+	c, x := filled(t, searchtest.Options{Courses: 700, Seed: 1, Vocabulary: 900, Words: 25, Tags: 60, Orgs: true, States: true, Curated: true})
 	against(t, c, x, soak(250))
 	t.Run("translated", func(t *testing.T) {
 		c, x := filled(t, searchtest.Options{Courses: 200, Seed: 2, Vocabulary: 2000, Words: 20, Translated: true})

@@ -50,6 +50,7 @@ type store struct {
 	index  index.Index
 	cursor coursesync.Cursor
 	rows   rowCache
+	lists  *cache[postings]
 }
 
 // errForeign says that an index was written by another version of this package.
@@ -128,7 +129,7 @@ func newStore(b bleve.Index) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{bleve: b, index: i}
+	s := &store{bleve: b, index: i, lists: newPostingsCache()}
 	raw, err := b.GetInternal(cursorKey)
 	if err != nil || raw == nil {
 		return s, err

@@ -30,10 +30,18 @@ type candidate struct {
 	weight int64 // popularity among its kind
 }
 
-// Suggest completes a prefix with tags, instructors and titles of courses that the caller sees, in the caller's language: those that begin with it
-// before those of which another word does, the popular ones first. It reads columns only. limit 0 is DefaultSuggestions.
+// PastQueries knows what callers asked before.
+type PastQueries interface {
+	// Completions returns at most n queries that found something, that several different callers of an organization asked in a language, and of which
+	// a word begins with a folded prefix; the most frequent first.
+	Completions(org catalog.OrgID, locale catalog.Locale, prefix string, n int) []string
+}
+
+// Suggest completes a prefix with past queries, tags, instructors and titles of courses that the caller sees, in the caller's language: those that begin
+// with it before those of which another word does, the popular ones first. When there is none, what a search finds with typos or in pinyin is
+// suggested. The list may be shared: it must not be changed. limit 0 is DefaultSuggestions.
 // Errors: fault.InvalidParameter; fault.NotReady and fault.Overloaded as in Search.
-func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog.Locale, prefix string, limit int) ([]Suggestion, error) {
+func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog.Locale, prefix string, limit int) (list []Suggestion, err error) {
 	if utf8.RuneCountInString(prefix) > maxSuggestRunes {
 		return nil, badParam("q", "", fault.TooLong, "max", maxSuggestRunes)
 	}
@@ -43,26 +51,108 @@ func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog
 	if limit == 0 {
 		limit = DefaultSuggestions
 	}
-	done, err := x.admit(ctx)
-	if err != nil {
-		return nil, err
+	want := analysis.Fold(prefix)
+	if want == "" {
+		return []Suggestion{}, nil
 	}
-	defer done()
 	gen, err := x.acquire()
 	if err != nil {
 		return nil, err
 	}
 	defer gen.reader.release()
-	p, err := x.newPlan(gen, &Request{Actor: actor, Locale: locale}, query.Query{})
+	req := &Request{Actor: actor, Locale: locale, Q: prefix, Limit: limit}
+	key := append(x.resultKey(gen, req), " suggest"...)
+	if list, ok := x.suggestions.get(key); ok {
+		return list, nil
+	}
+	turn, err := x.admission.admit(ctx)
 	if err != nil {
 		return nil, err
 	}
-	want := analysis.Fold(prefix)
-	if want == "" {
-		return []Suggestion{}, nil
+	defer turn.end()
+	defer x.broken(ctx, &err)()
+	timed, cancel := context.WithTimeout(ctx, maxDuration)
+	defer cancel()
+	turn.ctx = timed
+	p, err := x.newPlan(gen, req, query.Query{})
+	if err != nil {
+		return nil, err
 	}
-	courses, tags, instructors := p.suggest(want, limit)
-	return mix(limit, tags, instructors, courses), nil
+	p.turn = turn
+	if list, err = p.complete(timed, want); err != nil {
+		return nil, deadline(ctx, err)
+	}
+	x.suggestions.put(key, list)
+	return list, nil
+}
+
+// complete makes the suggestions.
+func (p *plan) complete(ctx context.Context, want string) ([]Suggestion, error) {
+	courses, tags, instructors := p.suggest(want, p.limit)
+	past, err := p.past(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	if len(courses)+len(tags)+len(instructors)+len(past) == 0 {
+		if courses, tags, instructors, err = p.similar(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return mix(p.limit, past, tags, instructors, courses), nil
+}
+
+// past returns what others asked before, as far as it finds something for this caller.
+func (p *plan) past(ctx context.Context, want string) ([]candidate, error) {
+	if p.x.cfg.Past == nil {
+		return nil, nil
+	}
+	share := max(1, p.limit/4)
+	var list []candidate
+	for _, text := range p.x.cfg.Past.Completions(p.req.Actor.Org, p.locale, want, maxTries+share) {
+		n, relaxed, err := p.total(ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 && !relaxed {
+			list = append(list, candidate{Suggestion: Suggestion{Text: text, Kind: SuggestQuery}, begins: true})
+		}
+		if len(list) == share {
+			break
+		}
+	}
+	return list, nil
+}
+
+// similar suggests what a search for the prefix finds: courses, and with typos put right, tags and instructors too.
+func (p *plan) similar(ctx context.Context) (courses, tags, instructors []candidate, err error) {
+	q, err := query.Parse(p.req.Q)
+	if err != nil || !hasWords(q) {
+		return nil, nil, nil, nil //nolint:nilerr // what is being typed need not be a query yet
+	}
+	other, err := p.x.newPlan(p.gen, p.req, q)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	other.turn = p.turn
+	c, m, done, err := other.find(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer done()
+	if m == nil || m.relaxed || c.total == 0 {
+		return nil, nil, nil, nil
+	}
+	if meant, err := other.correct(ctx, m, c.total); err != nil {
+		return nil, nil, nil, err
+	} else if meant != "" {
+		_, tags, instructors = p.suggest(analysis.Fold(meant), p.limit)
+	}
+	l := localeIndex(p.locale)
+	for _, k := range c.top {
+		d := p.cols.details(k.row)
+		courses = append(courses, candidate{Suggestion: Suggestion{d.titles[l], SuggestCourse, string(d.id)}})
+	}
+	return courses, tags, instructors, nil
 }
 
 // suggest makes one pass over what the caller sees.
@@ -142,24 +232,28 @@ func compareCandidates(a, b candidate) int {
 	return cmp.Compare(a.ID, b.ID)
 }
 
-// mix takes tags and instructors for up to a quarter of the places each, and courses for the rest; what one kind leaves free others take. A text is
-// given once for each kind.
-func mix(limit int, tags, instructors, courses []candidate) []Suggestion {
+// mix takes past queries, tags and instructors for up to a quarter of the places each, and courses for the rest; what one kind leaves free others
+// take. A text is given once for each kind.
+func mix(limit int, kinds ...[]candidate) []Suggestion {
 	share := max(1, limit/4)
-	kinds := [][]candidate{once(tags), once(instructors), once(courses)}
-	take := []int{min(share, len(kinds[0])), min(share, len(kinds[1])), 0}
-	take[2] = min(limit-take[0]-take[1], len(kinds[2]))
-	for free := limit - take[0] - take[1] - take[2]; free > 0; free-- {
-		for k := range kinds {
-			if take[k] < len(kinds[k]) {
-				take[k]++
-				break
-			}
+	take := make([]int, len(kinds))
+	free := limit
+	for k := range kinds {
+		kinds[k] = once(kinds[k])
+		take[k] = min(share, len(kinds[k]), free)
+		if k == len(kinds)-1 {
+			take[k] = min(free, len(kinds[k]))
 		}
+		free -= take[k]
+	}
+	for k := range kinds {
+		more := min(free, len(kinds[k])-take[k])
+		take[k] += more
+		free -= more
 	}
 	list := make([]Suggestion, 0, limit)
 	for k, n := range take {
-		for _, c := range kinds[k][:max(0, min(n, limit-len(list)))] {
+		for _, c := range kinds[k][:n] {
 			list = append(list, c.Suggestion)
 		}
 	}

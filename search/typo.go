@@ -3,10 +3,12 @@ package search
 import (
 	"errors"
 	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	index "github.com/blevesearch/bleve_index_api"
+	"github.com/blevesearch/vellum/levenshtein"
 
 	"github.com/carrel-lms/carrel/search/analysis"
 	"github.com/carrel-lms/carrel/search/query"
@@ -17,8 +19,10 @@ import (
 const (
 	oneEditFrom  = 4
 	twoEditsFrom = 8
-	// maxTypoTerms bounds the words that are tried in place of one. It is several times what a word has for neighbours.
-	maxTypoTerms = 128
+	// prefixEditFrom is from when on a typo is forgiven in what is still being typed: of fewer letters too much begins alike.
+	prefixEditFrom = 5
+	// maxTypoTerms bounds the words of a language that are tried in place of one. It is several times what a word has for neighbours.
+	maxTypoTerms = 64
 )
 
 // edits is how many typos are forgiven in a word: none in Han characters, numbers, codes and letters other than Latin ones.
@@ -40,74 +44,100 @@ func edits(w *analysis.Word) int {
 	return 2
 }
 
-// neighbour is a word of the index that may have been meant, with how many texts of visible courses have it.
+// correction replaces a part of a clause's text by one of the words that it may mean, the most frequent first.
+type correction struct {
+	place      int // of the clause
+	start, end int
+	choices    []neighbour
+}
+
+// neighbour is a word close to another, with how many texts of visible courses have it.
 type neighbour struct {
 	fold string
 	n    int
 }
 
-// correction replaces a part of a clause's text.
-type correction struct {
-	place      int // of the clause
-	start, end int
-	fold       string
-}
+// maxChoices bounds the words that a typo may mean when a corrected query is looked for.
+const maxChoices = 3
 
-// correctedText is the query with the words that were meant; "" when none was corrected.
-func correctedText(q query.Query, corrections []correction) string {
-	if len(corrections) == 0 {
-		return ""
-	}
+// correctedText is the query with the words that were meant; pick has the choice that is taken of each correction.
+func correctedText(q query.Query, corrections []correction, pick []int) string {
 	fixed := query.Query{Clauses: slices.Clone(q.Clauses)}
-	for _, c := range slices.Backward(corrections) { // from the end, so that places stay right
+	for n, c := range slices.Backward(corrections) { // from the end, so that places stay right
 		text := fixed.Clauses[c.place].Text
-		fixed.Clauses[c.place].Text = text[:c.start] + c.fold + text[c.end:]
+		fixed.Clauses[c.place].Text = text[:c.start] + c.choices[pick[n]].fold + text[c.end:]
 	}
 	return fixed.String()
 }
 
-// typos looks up what a word may have been meant to be: the words one edit away, or else two.
-func (m *matcher) typos(w word) error {
-	for d := 1; d <= edits(&w.Word); d++ {
+// typos looks up what a word may have been meant to be: the words one edit away, or else two; or else, of a word that is being typed, those that
+// begin with something one edit away.
+func (m *matcher) typos(w *word) error {
+	most := edits(&w.Word)
+	for d := 1; d <= most; d++ {
 		terms, err := m.neighbours(w.Fold, d)
 		if err != nil {
 			return err
 		}
-		var best neighbour
-		for _, term := range terms {
-			n, err := m.neighbour(term, tierTypo+d-1)
-			if err != nil {
-				return err
-			}
-			if n > best.n {
-				best = neighbour{term, n}
-			}
-		}
-		if best.n > 0 {
-			m.out.corrections = append(m.out.corrections, correction{place: w.place, start: w.Start, end: w.End, fold: best.fold})
-			return nil
+		if found, err := m.meant(w, terms, tierTypo+d-1); found || err != nil {
+			return err
 		}
 	}
-	return nil
+	if most == 0 || !w.prefix || utf8.RuneCountInString(w.Fold) < prefixEditFrom {
+		return nil
+	}
+	return m.beginningLike(w.Fold)
 }
 
-// neighbour looks up one word in place of another, and returns in how many languages of visible courses it is.
+// meant looks up words in place of another one.
+func (m *matcher) meant(w *word, terms []string, tier int) (found bool, err error) {
+	var choices []neighbour
+	for _, term := range terms {
+		n, err := m.neighbour(term, tier)
+		if err != nil {
+			return false, err
+		}
+		if n > 0 {
+			choices = append(choices, neighbour{term, n})
+		}
+	}
+	if len(choices) == 0 {
+		return false, nil
+	}
+	m.out.corrections = append(m.out.corrections, correction{w.place, w.Start, w.End, mostFrequent(choices)})
+	return true, nil
+}
+
+// neighbour looks up one word in place of another, and returns in how many texts of visible courses it is.
 func (m *matcher) neighbour(term string, tier int) (int, error) {
 	words := analysis.Words(term)
 	if len(words) != 1 {
 		return 0, nil
 	}
-	n := 0
-	for field := range fieldCount {
-		if err := m.postings(field, term, false, func(int32, uint32) { n++ }); err != nil {
-			return 0, err
-		}
-	}
-	if n == 0 {
-		return 0, nil
+	n, err := m.frequency(term)
+	if n == 0 || err != nil {
+		return 0, err
 	}
 	m.out.marks.add(&words[0])
 	return n, m.forms(&words[0], tier, tier)
+}
+
+// frequency is in how many texts of visible courses a word is, each language a text.
+func (m *matcher) frequency(term string) (n int, err error) {
+	for field := range langs {
+		for s := range m.views {
+			p, err := m.term(s, field, term)
+			if err != nil {
+				return 0, err
+			}
+			for _, d := range p.docs {
+				if m.seen(m.views[s].rows[d]) {
+					n++
+				}
+			}
+		}
+	}
+	return n, nil
 }
 
 // neighbours returns the words of the index at a distance from one, in order.
@@ -122,12 +152,12 @@ func (m *matcher) neighbours(fold string, distance int) ([]string, error) {
 		prefix = fold[:n]
 	}
 	var terms []string
-	for _, field := range fieldNames {
+	for _, field := range fieldNames[:langs] {
 		dict, err := fuzzy.FieldDictFuzzy(field, fold, distance, prefix)
 		if err != nil {
 			return nil, err
 		}
-		for len(terms) < maxTypoTerms {
+		for most := len(terms) + maxTypoTerms; len(terms) < most; {
 			entry, err := dict.Next()
 			if err != nil {
 				return nil, errors.Join(err, dict.Close())
@@ -154,4 +184,72 @@ func letters(s string) bool {
 		}
 	}
 	return true
+}
+
+// levenshteinBuilder makes automatons for one edit; making it takes tables, so there is one.
+var levenshteinBuilder = sync.OnceValues(func() (*levenshtein.LevenshteinAutomatonBuilder, error) {
+	return levenshtein.NewLevenshteinAutomatonBuilder(1, true)
+})
+
+// beginningLike offers the rows with a word of which a beginning is one edit away from what is being typed; the first letter is right.
+func (m *matcher) beginningLike(fold string) error {
+	builder, err := levenshteinBuilder()
+	if err != nil {
+		return err
+	}
+	dfa, err := builder.BuildDfa(fold, 1)
+	if err != nil {
+		return err
+	}
+	_, n := utf8.DecodeRuneInString(fold)
+	first := fold[:n]
+	for s := range m.views {
+		p, err := m.united(s, spaceTyping, fold, func(yield func(int, string) error) error {
+			return m.accepted(s, beginning{dfa}, []byte(first), after(first), func(field int, term string) error {
+				if !letters(term) {
+					return nil
+				}
+				return yield(field, term)
+			})
+		})
+		if err != nil {
+			return err
+		}
+		m.below(s, p, tierTypo2, inTitle, false)
+	}
+	return nil
+}
+
+// beginning accepts whatever begins with something that an automaton accepts.
+type beginning struct{ dfa *levenshtein.DFA }
+
+// begun is the state after such a beginning: nothing that follows matters.
+const begun = -1
+
+// step makes a state of one of the automaton's.
+func (b beginning) step(state int) int {
+	if b.dfa.IsMatch(state) {
+		return begun
+	}
+	return state
+}
+
+// Start implements segment.Automaton.
+func (b beginning) Start() int { return b.step(b.dfa.Start()) }
+
+// IsMatch implements segment.Automaton.
+func (b beginning) IsMatch(state int) bool { return state == begun }
+
+// CanMatch implements segment.Automaton.
+func (b beginning) CanMatch(state int) bool { return state == begun || b.dfa.CanMatch(state) }
+
+// WillAlwaysMatch implements segment.Automaton.
+func (b beginning) WillAlwaysMatch(state int) bool { return state == begun }
+
+// Accept implements segment.Automaton.
+func (b beginning) Accept(state int, next byte) int {
+	if state == begun {
+		return begun
+	}
+	return b.step(b.dfa.Accept(state, next))
 }

@@ -124,11 +124,16 @@ func (v *vocabulary) load(views []view) error {
 
 // termsOf iterates over the terms of a dictionary from one up to, but without, another.
 func termsOf(dict segment.TermDictionary, from, to []byte) segment.DictionaryIterator {
+	return automatonTerms(dict, nil, from, to)
+}
+
+// automatonTerms is termsOf for the terms that an automaton accepts.
+func automatonTerms(dict segment.TermDictionary, a segment.Automaton, from, to []byte) segment.DictionaryIterator {
 	d, ok := dict.(interface {
 		AutomatonIteratorOmitCount(a segment.Automaton, from, to []byte) segment.DictionaryIterator
 	})
 	if ok { // counting documents is most of the work, and of no use here
-		return d.AutomatonIteratorOmitCount(nil, from, to)
+		return d.AutomatonIteratorOmitCount(a, from, to)
 	}
-	return dict.AutomatonIterator(nil, from, to)
+	return dict.AutomatonIterator(a, from, to)
 }

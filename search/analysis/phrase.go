@@ -1,6 +1,10 @@
 package analysis
 
-import "unicode/utf8"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // Phrase is a sequence of words as an exact phrase of a query names it: case, accents and punctuation do not count,
 // inflection, order and stop words do.
@@ -74,12 +78,27 @@ func eachUnit(text string, yield func(string) bool) {
 			}
 			continue
 		}
+		if u.shape == shapeJoined && slices.ContainsFunc(parts, func(p span) bool { return lone(text, p) }) {
+			if !yield(hyphened(c, text, parts)) { // the index knows no lone letter of Objective-C: phrases may not part it
+				return
+			}
+			continue
+		}
 		for _, p := range parts {
 			if f := c.get(text[p.start:p.end], shapeWord).fold; f != "" && !yield(f) {
 				return
 			}
 		}
 	}
+}
+
+// hyphened returns the folded parts of a compound with hyphens between.
+func hyphened(c *cache, text string, parts []span) string {
+	folds := make([]string, len(parts))
+	for i, p := range parts {
+		folds[i] = c.get(text[p.start:p.end], shapeWord).fold
+	}
+	return strings.Join(folds, "-")
 }
 
 func eachHan(run string, yield func(string) bool) bool {

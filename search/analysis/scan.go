@@ -12,6 +12,9 @@ const maxParts = 4
 // maxSlash is the longest part, in letters and digits, of a compound with a slash or an ampersand: TCP/IP, HTML/CSS, R&D.
 const maxSlash = 4
 
+// maxSlashed is the longest part after a slash and a single letter, when it has a digit: S/4HANA.
+const maxSlashed = 8
+
 // shape is how a unit is written. It follows from the writing alone.
 type shape uint8
 
@@ -357,7 +360,8 @@ func (s *scanner) joins(j byte, a, b atom) bool {
 	case ',':
 		return a.letters == 0 && b.letters == 0
 	case '/', '&':
-		return a.letters+a.digits <= maxSlash && b.letters+b.digits <= maxSlash
+		n, m := a.letters+a.digits, b.letters+b.digits
+		return n <= maxSlash && m <= maxSlash || n == 1 && b.digits > 0 && m <= maxSlashed // S/4HANA
 	case '\'':
 		return b.letters > 0 && (b.letters != 1 || b.digits != 0 || s.text[b.start] != 's' && s.text[b.start] != 'S')
 	}
@@ -445,7 +449,10 @@ func foldNumber(s string) string {
 }
 
 // foldCode folds the parts of a name and keeps its signs.
-func foldCode(s string) string {
+func foldCode(s string) string { return eachPart(s, foldWord) }
+
+// eachPart applies a form to the parts of a name, and gives its signs their ASCII form.
+func eachPart(s string, form func(string) string) string {
 	sc := scanner{text: s}
 	var b strings.Builder
 	from := 0
@@ -456,11 +463,11 @@ func foldCode(s string) string {
 			i += n
 			continue
 		}
-		b.WriteString(foldWord(s[from:i]))
+		b.WriteString(form(s[from:i]))
 		b.WriteByte(j)
 		i += n
 		from = i
 	}
-	b.WriteString(foldWord(s[from:]))
+	b.WriteString(form(s[from:]))
 	return clip(b.String(), MaxTerm)
 }

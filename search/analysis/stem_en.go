@@ -16,19 +16,21 @@ var irregular = map[string]string{
 	"criteria": "criterion", "phenomena": "phenomenon", "bacteria": "bacterium", "curricula": "curriculum", "algae": "alga",
 	"women": "woman", "men": "man", "children": "child", "mice": "mous", "feet": "foot", "teeth": "tooth", "leaves": "leaf", "lives": "life",
 	"wives": "wife", "knives": "knife", "wolves": "wolf", "selves": "self", "stimuli": "stimulus", "nuclei": "nucleus", "fungi": "fungus",
-	"university": "universiti", "universities": "universiti", "organization": "organiz", "organizations": "organiz", "organisation": "organiz",
-	"organisations": "organiz", "organizational": "organiz", "organisational": "organiz", "animation": "animat", "animations": "animat", "animated": "animat",
+	"university": "universiti", "universities": "universiti", "organization": "organiz", "organizations": "organiz", "organizational": "organiz",
+	"organize": "organiz", "organizes": "organiz", "organized": "organiz", "organizing": "organiz", "organizer": "organiz", "organizers": "organiz",
+	"animation": "animat", "animations": "animat", "animated": "animat",
 	"business": "business", "businesses": "business", "going": "going", "news": "news", "policy": "policy", "policies": "policy",
-	"statistics": "statist", "statistic": "statist", "programmer": "program", "programmers": "program", "programme": "program", "programmes": "program",
+	"statistics": "statist", "statistic": "statist", "programmer": "program", "programmers": "program",
 }
 
-// stemEnglish returns the stem of a folded word. American and British -ize and -ise are not one: synonyms do that.
+// stemEnglish returns the stem of a folded word, which does not depend on whether the spelling is British or American.
 func stemEnglish(w string) string {
-	if s, ok := irregular[w]; ok {
-		return s
-	}
 	if len(w) < minStem || !asciiLower(w) {
 		return w
+	}
+	w = american(w)
+	if s, ok := irregular[w]; ok {
+		return s
 	}
 	env := snowballstem.NewEnv(w)
 	english.Stem(env)

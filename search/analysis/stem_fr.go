@@ -23,6 +23,7 @@ var irregularFrench = map[string]string{
 	"tierce": "tier", "tierces": "tier", "maitresse": "maitr", "maitresses": "maitr", "clef": "cle", "clefs": "cle", "nee": "ne", "nees": "ne", "nes": "ne",
 	"sociaux": "social", "creatrice": "createu", "creatrices": "createu", "matrice": "matric", "matrices": "matric", "bus": "bus", "gaz": "gaz", "temps": "temp",
 	"nue": "nu", "nues": "nu", "nus": "nu", "mure": "mur", "mures": "mur", "oeufs": "oeuf", "boeufs": "boeuf", "mere": "mere", "meres": "mere", "mesdames": "madam", "messieurs": "monsieu",
+	"ans": "an", "fois": "fois", "cas": "cas", "case": "case", "cases": "case", "base": "base", "bases": "base", "dose": "dose", "doses": "dose",
 }
 
 // stemFrench returns the stem of a folded word.
@@ -53,10 +54,15 @@ func plural(w string) string {
 
 // feminine undoes the feminine of what plural left.
 func feminine(w string) string {
+	if len(w) > minFrench+1 && strings.HasSuffix(w, "ee") {
+		w = w[:len(w)-1] // appliquée meets appliqué before its ending is read
+	}
 	n := len(w)
 	switch {
 	case n > 7 && strings.HasSuffix(w, "trice"):
 		return w[:n-4] + "eu" // directrice, as directeur below
+	case n > 6 && strings.HasSuffix(w, "eure"):
+		return w[:n-2] // ingénieure, supérieure
 	case n > 5 && strings.HasSuffix(w, "eur"):
 		return w[:n-1] // développeur meets développeuse
 	case n > 6 && strings.HasSuffix(w, "ique"):

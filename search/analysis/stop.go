@@ -24,8 +24,8 @@ var (
 )
 
 // names are stop words that name something as they are written: information technology, the World Health Organization,
-// operations research, systèmes d'information; corn, which is no but; what is sure, not on.
-var names = set("IT US WHO OR IS SI DES ME maïs Maïs MAÏS sûr Sûr")
+// operations research, systèmes d'information; corn, which is no but; what is sure, not on; who was born.
+var names = set("IT US WHO OR IS SI DES ME maïs Maïs MAÏS sûr Sûr né Né NÉ")
 
 // elided lists the French words that lose their vowel before another.
 var elided = set("c d j l m n s t qu jusqu lorsqu puisqu quoiqu")

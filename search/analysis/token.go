@@ -3,6 +3,7 @@ package analysis
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -115,6 +116,9 @@ func appendUnit(dst []Token, c *cache, text string, u *unit, pos int, all bool) 
 		Text: e.stem, Fold: e.fold, Start: u.start, End: u.end, Pos: pos, Kind: e.kind, Whole: len(parts) > 0, Stop: stop,
 	})
 	for i, p := range parts {
+		if lone(text, p) {
+			continue // Objective-C is not found by c
+		}
 		if w := c.get(text[p.start:p.end], shapeWord); w.fold != "" && (all || !w.stop) {
 			dst = append(dst, Token{Text: w.stem, Fold: w.fold, Start: p.start, End: p.end, Pos: pos + i, Kind: w.kind, Stop: w.stop})
 		}
@@ -122,7 +126,8 @@ func appendUnit(dst []Token, c *cache, text string, u *unit, pos int, all bool) 
 	return dst
 }
 
-// indexedParts returns the parts by which a compound is found too. C++ is not found by c, nor A/B by b, nor .NET by net.
+// indexedParts returns the parts by which a compound is found too, those that are no lone letters. C++ is not found by c,
+// nor A/B by b, nor .NET by net.
 func indexedParts(e *entry, text string, u *unit) []span {
 	switch u.shape {
 	case shapeSigned:
@@ -134,21 +139,36 @@ func indexedParts(e *entry, text string, u *unit) []span {
 			return nil
 		}
 	case shapeCode:
-		for _, p := range u.parts[:u.n] {
-			if _, n := utf8.DecodeRuneInString(text[p.start:p.end]); n == p.end-p.start {
-				return nil
-			}
+		if slices.ContainsFunc(u.parts[:u.n], func(p span) bool { return single(text, p) }) {
+			return nil
+		}
+	case shapeJoined:
+		if !slices.ContainsFunc(u.parts[:u.n], func(p span) bool { return !lone(text, p) }) {
+			return nil
 		}
 	}
 	return u.parts[:u.n]
 }
 
+// single reports whether a part is a single character.
+func single(text string, p span) bool {
+	_, n := utf8.DecodeRuneInString(text[p.start:p.end])
+	return n == p.end-p.start
+}
+
+// lone reports whether a part is a single letter. In a compound it is no name by itself: T-SQL is not about T.
+func lone(text string, p span) bool {
+	r, n := utf8.DecodeRuneInString(text[p.start:p.end])
+	return n == p.end-p.start && unicode.IsLetter(r)
+}
+
 // minSigned is the length in runes from which a name with a sign is found without it: Security+ by security, not C++ by c.
 const minSigned = 4
 
+// allStop reports whether all parts of a compound are stop words, and so is the compound: est-ce, and/or. A/A is a name.
 func allStop(c *cache, text string, u *unit) bool {
 	for _, p := range u.parts[:u.n] {
-		if !c.get(text[p.start:p.end], shapeWord).stop {
+		if u.shape == shapeCode && single(text, p) || !c.get(text[p.start:p.end], shapeWord).stop {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type Options struct {
 	Language   catalog.Locale // of every course, when it is set and Translated is not
 	Orgs       bool           // a third of the courses belong to the organizations acme and umbrella
 	States     bool           // a fifth of the courses are drafts or archived
+	Curated    bool           // editors have written synonyms and pins
 }
 
 // fillBatch is how many courses one command writes.
@@ -56,6 +58,11 @@ func Fill(ctx context.Context, c *catalog.Catalog, o Options) error {
 			return nil
 		})
 		if err != nil {
+			return err
+		}
+	}
+	if o.Curated {
+		if _, err := c.Update(ctx, catalog.System, g.curation); err != nil {
 			return err
 		}
 	}
@@ -180,6 +187,47 @@ func (g *generator) things(tx *catalog.Tx) error {
 		who := catalog.Instructor{ID: catalog.InstructorID(fmt.Sprintf("person-%d", i)), Name: fmt.Sprintf("Person %s %d", word(catalog.English, i), i)}
 		if _, err := tx.PutInstructor(who, catalog.Cond{}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// curated is how many synonyms and how many pins are written.
+const curated = 60
+
+// curation writes synonyms, of one and of two words, in one direction and both, and pins, for everybody and for members, in all languages and in one.
+func (g *generator) curation(tx *catalog.Tx) error {
+	locales := []catalog.Locale{"", "", catalog.English, catalog.French, catalog.Chinese}
+	words := func(most int) string {
+		l := languages[g.rand.IntN(len(languages))]
+		return g.text(l, 1+g.rand.IntN(most))
+	}
+	for i := range curated {
+		org := orgs[g.rand.IntN(len(orgs))]
+		s := catalog.Synonym{
+			ID: catalog.SynonymID(fmt.Sprintf("%ss%d", org, i)), Language: locales[g.rand.IntN(len(locales))], TwoWay: g.rand.IntN(2) == 0,
+			From: []string{words(2)}, To: []string{words(2)},
+		}
+		p := catalog.Pin{ID: catalog.PinID(fmt.Sprintf("%sp%d", org, i)), Language: locales[g.rand.IntN(len(locales))], Query: words(2)}
+		for range 1 + g.rand.IntN(3) {
+			id := catalog.CourseID(fmt.Sprintf("course-%06d", g.rand.IntN(g.o.Courses)))
+			_, exists, err := tx.Course(id)
+			if err != nil {
+				return err
+			}
+			if exists && !slices.Contains(p.Pins, id) {
+				p.Pins = append(p.Pins, id)
+			}
+		}
+		if s.From[0] != s.To[0] {
+			if _, err := tx.PutSynonym(s, catalog.Cond{}); err != nil {
+				return err
+			}
+		}
+		if len(p.Pins) > 0 {
+			if _, err := tx.PutPin(p, catalog.Cond{}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -20,9 +20,11 @@ import (
 
 // Oracle answers searches by walking all courses of a catalog, as it was when the oracle was made.
 type Oracle struct {
-	docs  []*doc
-	prior float64
-	now   time.Time
+	docs     []*doc
+	prior    float64
+	now      time.Time
+	synonyms []catalog.Synonym
+	pins     []catalog.Pin
 }
 
 // doc is a course with everything by which it can be found.
@@ -32,6 +34,7 @@ type doc struct {
 	above  []string // its category and those above
 	texts  []string
 	exact  map[string]bool
+	pairs  map[string]bool // of Han characters in titles and names
 	stems  map[analysis.Lang]map[string]bool
 }
 
@@ -46,6 +49,9 @@ type Result struct {
 // NewOracle reads a catalog.
 func NewOracle(ctx context.Context, c *catalog.Catalog, now time.Time) (*Oracle, error) {
 	o := &Oracle{now: now}
+	if err := o.readCuration(ctx, c); err != nil {
+		return nil, err
+	}
 	for course, err := range c.Courses(ctx) {
 		if err != nil {
 			return nil, err
@@ -68,7 +74,7 @@ func NewOracle(ctx context.Context, c *catalog.Catalog, now time.Time) (*Oracle,
 }
 
 func newDoc(v *catalog.View, c catalog.Stored[catalog.Course]) (*doc, error) {
-	d := &doc{course: c.Value, cards: map[catalog.Locale]catalog.Card{}, exact: map[string]bool{}, stems: map[analysis.Lang]map[string]bool{}}
+	d := &doc{course: c.Value, cards: map[catalog.Locale]catalog.Card{}, exact: map[string]bool{}, pairs: map[string]bool{}, stems: map[analysis.Lang]map[string]bool{}}
 	for _, l := range languages {
 		card, err := v.Card(c, l)
 		if err != nil {
@@ -86,11 +92,11 @@ func newDoc(v *catalog.View, c catalog.Stored[catalog.Course]) (*doc, error) {
 			return nil, err
 		}
 		for l, label := range tag.Value.Label {
-			d.add(l, label)
+			d.name(l, label)
 		}
 		for l, words := range tag.Value.Synonyms {
 			for _, w := range words {
-				d.add(l, w)
+				d.name(l, w)
 			}
 		}
 	}
@@ -101,21 +107,31 @@ func newDoc(v *catalog.View, c catalog.Stored[catalog.Course]) (*doc, error) {
 		}
 		d.above = append(d.above, string(id))
 		for l, label := range category.Value.Label {
-			d.add(l, label)
+			d.name(l, label)
 		}
 		id = category.Value.Parent
 	}
 	for _, who := range d.cards[catalog.English].Instructors {
-		d.add("", who.Name)
+		d.name("", who.Name)
 	}
-	d.add("", c.Value.Provider)
+	d.name("", c.Value.Provider)
 	return d, nil
 }
 
 func (d *doc) addText(l catalog.Locale, t catalog.Text) {
-	d.add(l, t.Title)
+	d.name(l, t.Title)
 	d.add(l, t.Summary)
 	d.add(l, t.Description)
+}
+
+// name adds a title or a name, in which pinyin is looked for.
+func (d *doc) name(l catalog.Locale, text string) {
+	d.add(l, text)
+	for _, t := range analysis.Exact(text) {
+		if t.Kind == analysis.KindHan && len([]rune(t.Text)) == 2 {
+			d.pairs[t.Text] = true
+		}
+	}
 }
 
 func (d *doc) add(l catalog.Locale, text string) {
@@ -177,7 +193,7 @@ func (o *Oracle) Search(req search.Request) (Result, error) {
 			visible = append(visible, d)
 		}
 	}
-	found, relaxed := o.matching(q, visible)
+	found, relaxed := o.matching(req, q, visible)
 	r := Result{Relaxed: relaxed, Facets: map[string]map[string]int{}}
 	filters := o.filters(req)
 	passes := func(d *doc, but string) bool {
