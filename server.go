@@ -225,10 +225,10 @@ type server struct {
 	keys     *identity.Keyring
 	sessions *identity.Sessions
 	texts    *locales.Bundle
+	insight  *insight.Store
 	search   *search.Index
 	indexing coursesync.Progress
 	imports  *ingest.Jobs
-	insight  *insight.Store
 	api      *api.API
 }
 
@@ -259,13 +259,13 @@ func newServer(o options) (s *server, err error) {
 	if s.sessions, err = identity.NewSessions(s.local, s.keys, nil); err != nil {
 		return s, err
 	}
-	if s.search, err = search.Open(search.Config{Dir: data.index(), Catalog: s.catalog}); err != nil {
+	if s.insight, err = insight.Open(insight.Config{Path: data.insight()}); err != nil {
+		return s, err
+	}
+	if s.search, err = search.Open(search.Config{Dir: data.index(), Catalog: s.catalog, Past: s.insight}); err != nil {
 		return s, err
 	}
 	if s.imports, err = ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: data.imports(), Detect: analysis.Detect}); err != nil {
-		return s, err
-	}
-	if s.insight, err = insight.Open(insight.Config{Path: data.insight()}); err != nil {
 		return s, err
 	}
 	return s, s.front()
@@ -394,11 +394,11 @@ func (s *server) loadDemo(ctx context.Context) error {
 // close closes what was opened, the last first. Parts that are missing were never opened.
 func (s *server) close() error {
 	var errs []error
-	if s.insight != nil {
-		errs = append(errs, s.insight.Close())
-	}
 	if s.search != nil {
 		errs = append(errs, s.search.Close())
+	}
+	if s.insight != nil {
+		errs = append(errs, s.insight.Close())
 	}
 	if s.local != nil {
 		errs = append(errs, s.local.Close())

@@ -113,7 +113,10 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	s.catalog, err = catalog.Open(catalog.Config{Path: filepath.Join(dir, "log.db"), Logger: quiet, Now: s.clock.now})
 	must("catalog")
 	t.Cleanup(func() { _ = s.catalog.Close() })
-	s.index, err = search.Open(search.Config{Dir: filepath.Join(dir, "search"), Catalog: s.catalog, Logger: quiet, Now: s.clock.now})
+	s.insight, err = insight.Open(insight.Config{Path: filepath.Join(dir, "insight.db"), Logger: quiet, Now: s.clock.now})
+	must("insight")
+	t.Cleanup(func() { _ = s.insight.Close() })
+	s.index, err = search.Open(search.Config{Dir: filepath.Join(dir, "search"), Catalog: s.catalog, Past: s.insight, Logger: quiet, Now: s.clock.now})
 	must("search")
 	t.Cleanup(func() { _ = s.index.Close() })
 	local, err := bolt.Open(filepath.Join(dir, "local.db"), 0o600, &bolt.Options{NoSync: true})
@@ -127,9 +130,6 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	must("texts")
 	jobs, err := ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: filepath.Join(dir, "imports"), Logger: quiet})
 	must("imports")
-	s.insight, err = insight.Open(insight.Config{Path: filepath.Join(dir, "insight.db"), Logger: quiet, Now: s.clock.now})
-	must("insight")
-	t.Cleanup(func() { _ = s.insight.Close() })
 	cfg := Config{
 		Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
 		Limits: Limits{Rate: -1},

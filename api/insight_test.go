@@ -158,4 +158,8 @@ func TestCompletionsNeedFiveCallers(t *testing.T) {
 	if got := s.insight.Completions("", catalog.English, "lear", 5); len(got) != 1 {
 		t.Errorf("completions %v, want learning", got)
 	}
+	suggested := s.want("200", ask{method: http.MethodGet, path: "/v2/suggest?q=lear"})
+	if !strings.Contains(string(suggested.body), `{"text":"learning","kind":"query"}`) {
+		t.Errorf("suggested: %s", suggested.body)
+	}
 }
