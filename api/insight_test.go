@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -149,12 +148,12 @@ func TestCompletionsNeedFiveCallers(t *testing.T) {
 		people = append(people, catalog.Actor{Subject: catalog.LearnerID(fmt.Sprint("learner", i))})
 	}
 	s.searched("learning", people[:3]...)
-	s.insight.Flush(context.Background())
+	s.insight.Flush()
 	if got := s.insight.Completions("", catalog.English, "lear", 5); len(got) != 0 {
 		t.Errorf("four callers were enough: %v", got)
 	}
 	s.searched("learning", people...)
-	s.insight.Flush(context.Background())
+	s.insight.Flush()
 	if got := s.insight.Completions("", catalog.English, "lear", 5); len(got) != 1 {
 		t.Errorf("completions %v, want learning", got)
 	}

@@ -20,7 +20,7 @@ func TestFlood(t *testing.T) {
 			w.search("honest", fmt.Sprint("person", i%7))
 		}
 		if i%500 == 0 {
-			w.Flush(t.Context())
+			w.Flush()
 		}
 	}
 	r := w.report(func(sc *Scope) { sc.Listed = 1 })
@@ -73,7 +73,7 @@ func TestTooManyOrganizations(t *testing.T) {
 	w := newWorld(t, func(b *bounds) { b.orgs = 3 })
 	for i := range 8 {
 		w.search("plan", "ann", in(catalog.OrgID(fmt.Sprint("org", i))))
-		w.Flush(t.Context())
+		w.Flush()
 	}
 	if orgs, err := w.Orgs(); err != nil || len(orgs) != 3 {
 		t.Errorf("organizations %v, %v, want 3", orgs, err)
@@ -84,7 +84,7 @@ func TestTooManyOrganizations(t *testing.T) {
 	w.reopen()
 	w.search("plan", "ann", in("org9"))
 	w.search("plan", "ann", in("org1"))
-	w.Flush(t.Context())
+	w.Flush()
 	if got := w.Stats(); got.Refused != 1 || got.Written != 1 {
 		t.Errorf("after a restart: %+v, want 1 refused and 1 written", got)
 	}
@@ -98,9 +98,9 @@ func TestManyRows(t *testing.T) {
 		for i := range each {
 			w.search(fmt.Sprintf("day %d query %d", d, i), fmt.Sprint("caller", i))
 		}
-		w.Flush(t.Context())
+		w.Flush()
 		w.clock.add(aDay)
-		w.write(t.Context(), false)
+		w.write(false)
 	}
 	if n := w.rows(); n > w.limit.rows*crowded/10 {
 		t.Errorf("%d queries, want at most %d", n, w.limit.rows*crowded/10)
@@ -112,7 +112,7 @@ func TestManyRows(t *testing.T) {
 		for i := range 500 {
 			w.search(fmt.Sprint("today ", i), fmt.Sprint("caller", i), in(catalog.OrgID(fmt.Sprint("org", o))))
 		}
-		w.Flush(t.Context())
+		w.Flush()
 	}
 	if n := w.rows(); n > w.limit.rows {
 		t.Errorf("%d queries, want at most %d", n, w.limit.rows)
@@ -127,7 +127,7 @@ func TestTooManyToSuggest(t *testing.T) {
 	for i := range 12 {
 		for range i/4 + 1 { // later ones are asked more
 			w.five(fmt.Sprintf("query %02d", i))
-			w.Flush(t.Context())
+			w.Flush()
 		}
 	}
 	got := w.completions("query")
@@ -147,9 +147,9 @@ func TestFileStopsGrowing(t *testing.T) {
 		for i := range 300 {
 			w.search(fmt.Sprintf("day %d query %d", d, i), fmt.Sprint("caller", i))
 		}
-		w.Flush(t.Context())
+		w.Flush()
 		w.clock.add(aDay)
-		w.write(t.Context(), false)
+		w.write(false)
 		if d == 100 {
 			after100 = w.Stats().FileBytes
 		}

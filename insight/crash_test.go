@@ -38,7 +38,7 @@ func child() {
 	for n := 1; ; n++ {
 		s.Searched(Search{Caller: strconv.Itoa(n), Locale: catalog.English, Text: fmt.Sprint("query ", n%3000), Key: fmt.Sprint("query ", n%3000), First: true, Total: 1})
 		if n%50 == 0 {
-			s.Flush(context.Background())
+			s.Flush()
 			_, _ = fmt.Fprintln(os.Stdout, n)
 		}
 	}
@@ -120,7 +120,7 @@ func TestDamagedFiles(t *testing.T) {
 	for i := range 3000 {
 		full.search(fmt.Sprint("query ", i), "ann")
 	}
-	full.Flush(t.Context())
+	full.Flush()
 	if err := full.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestDamagedFiles(t *testing.T) {
 	for name, file := range map[string][]byte{
 		"no bbolt file": []byte(strings.Repeat("nonsense ", 5000)), "cut": sound[:len(sound)/8], "a page": sound[:5000], "zeros": make([]byte, len(sound)),
 		"torn after the head": over(sound, 4*4096, bytes.Repeat([]byte{0xff}, len(sound)-4*4096)),
-		"another format":  another(t, sound),
+		"another format":      another(t, sound),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{t: t, clock: full.clock, path: t.TempDir() + "/insight.db", limit: defaultBounds}
@@ -196,7 +196,7 @@ func another(t *testing.T, sound []byte) []byte {
 func TestDamageWhileOpen(t *testing.T) {
 	w := newWorld(t)
 	w.search("before", "ann")
-	w.Flush(t.Context())
+	w.Flush()
 	err := w.db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketTotals).Put(groupKey(dayOf(w.clock.now()), group{"", catalog.English}), []byte{0xff})
 	})
@@ -204,7 +204,7 @@ func TestDamageWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.search("lost", "ann")
-	w.Flush(t.Context())
+	w.Flush()
 	w.search("after", "ann")
 	if r := w.report(); r.Totals.Searches != 1 || r.Top[0].Query != "after" || w.Stats().Dropped != 1 {
 		t.Errorf("%+v %+v, want to begin anew with one search, and one dropped", r.Totals, w.Stats())
@@ -231,7 +231,7 @@ func TestAfterClose(t *testing.T) {
 	}
 	w.search("after", "ann")
 	w.event("query000001", Click, "A", 1)
-	w.Flush(t.Context())
+	w.Flush()
 	if _, err := w.Report(t.Context(), Scope{Days: 1}); !fault.Is(err, fault.NotReady) {
 		t.Errorf("a report: %v, want %s", err, fault.NotReady)
 	}

@@ -69,8 +69,7 @@ func (s *Store) load() error {
 	if err == nil || fault.Is(err, fault.Locked) {
 		return err
 	}
-	var place *fs.PathError
-	if errors.As(err, &place) {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return fault.Wrap("insight.Open", fault.Internal, err, "path", s.cfg.Path)
 	}
 	return s.renew(err)
@@ -202,7 +201,7 @@ const dayBytes = 4
 
 func appendDay(b []byte, d day) []byte { return binary.BigEndian.AppendUint32(b, uint32(max(d, 0))) }
 
-func appendName(b []byte, name string) []byte { return append(append(b, byte(len(name))), name...) }
+func appendName(b []byte, name string) []byte { return append(append(b, byte(len(name))), name...) } //nolint:gosec // at most maxName
 
 func appendGroup(b []byte, in group) []byte {
 	return appendName(appendName(b, string(in.org)), string(in.locale))

@@ -114,7 +114,7 @@ func (w *world) report(change ...func(*Scope)) *Report {
 }
 
 func (w *world) completions(prefix string) []string {
-	w.Flush(w.t.Context())
+	w.Flush()
 	return w.Completions("", catalog.English, prefix, 10)
 }
 

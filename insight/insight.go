@@ -155,7 +155,7 @@ func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(writeEvery)
 	defer tick.Stop()
 	for {
-		s.write(ctx, false)
+		s.write(false)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -166,7 +166,7 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 // Flush counts and writes everything that waits, so that a report shows it.
-func (s *Store) Flush(ctx context.Context) { s.write(ctx, true) }
+func (s *Store) Flush() { s.write(true) }
 
 // Close writes what waits and closes the file. It is idempotent; what is recorded afterwards is dropped.
 func (s *Store) Close() error {
@@ -176,7 +176,7 @@ func (s *Store) Close() error {
 	if closed {
 		return nil
 	}
-	s.Flush(context.Background())
+	s.Flush()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

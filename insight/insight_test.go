@@ -18,8 +18,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func f(v float64) *float64 { return &v }
-
 func TestReport(t *testing.T) {
 	w := newWorld(t)
 	w.clock.add(-aDay)
@@ -39,12 +37,12 @@ func TestReport(t *testing.T) {
 	want := &Report{
 		Days: []Day{{"2026-03-09", 2, 1, 0, 0}, {"2026-03-10", 4, 1, 1, 1}},
 		Top: []Query{
-			{Query: "Python", Count: 3, Clicks: 1, Enrolls: 1, CTR: .3333, Position: f(2)},
+			{Query: "Python", Count: 3, Clicks: 1, Enrolls: 1, CTR: .3333, Position: new(2.0)},
 			{Query: "go", Count: 1},
 			{Query: "nonsuch", Count: 1, NoResults: 1},
 		},
 		NoResults: []Miss{{"nonsuch", 1, "2026-03-09"}},
-		Totals:    Totals{Searches: 6, NoResults: 2, Relaxed: 1, Corrected: 1, Clicks: 1, Enrolls: 1, CTR: f(.1667), Position: f(2), Reciprocal: f(.5)},
+		Totals:    Totals{Searches: 6, NoResults: 2, Relaxed: 1, Corrected: 1, Clicks: 1, Enrolls: 1, CTR: new(.1667), Position: new(2.0), Reciprocal: new(.5)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want (-) and got (+) differ:\n%s", diff)
@@ -137,11 +135,11 @@ func TestTypingIsOneSearch(t *testing.T) {
 	for _, text := range []string{"p", "py", "pyt", "pyth", "pytho", "python"} {
 		w.search(text, "ann")
 		w.search(text+" x", "bob") // two at once do not disturb each other
-		w.write(t.Context(), false)
+		w.write(false)
 		w.clock.add(settleFor / 4)
 	}
 	w.clock.add(settleFor)
-	w.write(t.Context(), false)
+	w.write(false)
 	w.search("python 3", "ann") // later, and so another search
 	w.search("python 3", "ann") // the same again is one of its own
 	got := map[string]int{}
@@ -206,13 +204,13 @@ func TestOrganizationsApart(t *testing.T) {
 func TestClockThatJumps(t *testing.T) {
 	w := newWorld(t)
 	w.search("today", "ann")
-	w.Flush(t.Context())
+	w.Flush()
 	w.clock.add(-40 * aDay)
 	w.search("before", "ann")
-	w.write(t.Context(), false)
+	w.write(false)
 	w.clock.add(40 * aDay)
 	w.search("again", "bob")
-	w.write(t.Context(), false)
+	w.write(false)
 	var got []string
 	for _, q := range w.report().Top {
 		got = append(got, q.Query)
@@ -226,14 +224,14 @@ func TestOldDaysGo(t *testing.T) {
 	w := newWorld(t)
 	w.search("old", "ann")
 	w.five("old too", in("acme"))
-	w.Flush(t.Context())
+	w.Flush()
 	w.clock.add((KeepDays - 1) * aDay)
-	w.write(t.Context(), false)
+	w.write(false)
 	if n := w.report().Totals.Searches; n != 1 {
 		t.Errorf("%d searches on the last day that is kept, want 1", n)
 	}
 	w.clock.add(aDay)
-	w.write(t.Context(), false)
+	w.write(false)
 	if n := w.rows(); n != 0 {
 		t.Errorf("%d queries are kept after %d days", n, KeepDays)
 	}

@@ -114,12 +114,12 @@ func TestSuggestedUntil(t *testing.T) {
 	w := newWorld(t)
 	w.five("python")
 	w.five("cobol")
-	w.Flush(t.Context())
+	w.Flush()
 	for range 3 { // python goes on being asked by enough callers, cobol by one
 		w.clock.add(KeepDays / 3 * aDay)
 		w.five("python")
 		w.search("cobol", "fan")
-		w.Flush(t.Context())
+		w.Flush()
 	}
 	if got := w.completions("py"); len(got) != 1 {
 		t.Errorf("completions %v, want python", got)

@@ -94,7 +94,7 @@ func (s *Store) Report(ctx context.Context, sc Scope) (*Report, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	s.Flush(ctx)
+	s.Flush()
 	sc.Days, sc.Listed = min(max(sc.Days, 1), KeepDays), min(max(sc.Listed, 1), MaxListed)
 	groups := []group{{sc.Org, sc.Locale}}
 	if sc.Locale == "" {
@@ -245,7 +245,7 @@ func ratio(a float64, b uint64) *float64 {
 	return &v
 }
 
-func number(n uint64) int { return int(min(n, math.MaxInt)) } //nolint:gosec // bounded
+func number(n uint64) int { return int(min(n, math.MaxInt)) }
 
 // Orgs lists the organizations of which there are numbers, the public ("") first.
 func (s *Store) Orgs() ([]catalog.OrgID, error) {

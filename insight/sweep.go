@@ -2,7 +2,6 @@ package insight
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 
 	bolt "go.etcd.io/bbolt"
@@ -29,13 +28,13 @@ type sweeper struct {
 }
 
 // clear removes old days, and of days that are over the rarest queries. It reports whether more is to be removed.
-func (s *Store) clear(ctx context.Context, today day) (more bool) {
+func (s *Store) clear(today day) (more bool) {
 	var w *sweeper
 	err := s.update(func(tx *bolt.Tx) error {
 		w = &sweeper{s: s, tx: tx, today: today, left: sweepRows, gone: map[sharedKey]bool{}, oldest: today - KeepDays + 1}
 		return w.run()
 	})
-	if !s.check(ctx, err, 0) {
+	if !s.check(err, 0) {
 		return false
 	}
 	s.shelve(&staged{gone: w.gone})

@@ -3,7 +3,6 @@ package insight
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -13,7 +12,7 @@ import (
 )
 
 // write takes what waits in the queue and writes what is due; with all, also what would settle first.
-func (s *Store) write(ctx context.Context, all bool) {
+func (s *Store) write(all bool) {
 	s.work.Lock()
 	defer s.work.Unlock()
 	now := s.cfg.Now()
@@ -27,10 +26,10 @@ func (s *Store) write(ctx context.Context, all bool) {
 		}
 	}
 	if s.batch.records > 0 {
-		s.commit(ctx)
+		s.commit()
 	}
 	if today := dayOf(now); today != s.sweptDay || now.Sub(s.swept) >= sweepEvery || now.Before(s.swept) {
-		if more := s.clear(ctx, today); !more {
+		if more := s.clear(today); !more {
 			s.swept, s.sweptDay = now, today
 		}
 	}
@@ -72,7 +71,7 @@ type staged struct {
 }
 
 // commit writes the batch. What cannot be written is dropped: nobody waits for statistics.
-func (s *Store) commit(ctx context.Context) {
+func (s *Store) commit() {
 	b := s.batch
 	s.batch = newBatch()
 	st := &staged{shared: map[sharedKey]shared{}, gone: map[sharedKey]bool{}}
@@ -80,7 +79,7 @@ func (s *Store) commit(ctx context.Context) {
 		s.ask(r, st)
 	}
 	err := s.update(func(tx *bolt.Tx) error { return s.put(tx, b, st) })
-	if !s.check(ctx, err, b.records) {
+	if !s.check(err, b.records) {
 		return
 	}
 	s.shelve(st)
@@ -106,7 +105,7 @@ func (s *Store) update(fn func(tx *bolt.Tx) error) error {
 var errClosed = errors.New("closed")
 
 // check looks at how a transaction ended, and reports whether it was committed. After damage the statistics begin anew.
-func (s *Store) check(ctx context.Context, err error, records int) bool {
+func (s *Store) check(err error, records int) bool {
 	if err == nil {
 		return true
 	}
@@ -122,7 +121,7 @@ func (s *Store) check(ctx context.Context, err error, records int) bool {
 	}
 	if now := s.cfg.Now(); now.Sub(s.warned) >= warnEvery || now.Before(s.warned) {
 		s.warned = now
-		s.cfg.Logger.WarnContext(ctx, "insight: statistics could not be written and are dropped", slog.Any("error", err))
+		s.cfg.Logger.Warn("insight: statistics could not be written and are dropped", slog.Any("error", err))
 	}
 	return false
 }

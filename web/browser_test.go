@@ -143,6 +143,14 @@ func suggestions(s *site) http.Handler {
 	})
 }
 
+// answers is what of the API the pages use.
+func answers(s **site) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v2/events", func(w http.ResponseWriter, r *http.Request) { events(*s)(w, r) })
+	mux.HandleFunc("/v2/suggest", func(w http.ResponseWriter, r *http.Request) { suggestions(*s).ServeHTTP(w, r) })
+	return mux
+}
+
 // TestBrowser walks through the pages as people do, in one browser, each walk in a context of its own.
 func TestBrowser(t *testing.T) {
 	ctx := browser(t)
@@ -154,13 +162,7 @@ func TestBrowser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s *site
-			s = newSite(t, options{demo: true, api: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/v2/events" {
-					events(s)(w, r)
-					return
-				}
-				suggestions(s).ServeHTTP(w, r)
-			})})
+			s = newSite(t, options{demo: true, api: answers(&s)})
 			tab, cancel := chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
 			defer cancel()
 			w := walk{t: t, ctx: tab, base: s.server.URL, site: s}

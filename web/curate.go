@@ -60,7 +60,6 @@ type curation struct {
 	query    string
 	language catalog.Locale
 	org      catalog.OrgID
-	back     string
 }
 
 func curationOf(r *http.Request) (curation, error) {
