@@ -56,7 +56,7 @@ func loadContract() error {
 	}
 	doc.Servers = nil // whatever host the tests' server has
 	contract.doc = doc
-	for _, media := range []string{"text/html", "text/css", "application/yaml"} {
+	for _, media := range []string{"text/html", "text/css", "text/javascript", "application/yaml"} {
 		openapi3filter.RegisterBodyDecoder(media, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 			text, err := io.ReadAll(body)
 			return string(text), err

@@ -15,18 +15,44 @@ import (
 
 // noteSearch lets insight count a search. What editors look up in other states is none of a learner's searches.
 func (a *API) noteSearch(r *http.Request, req search.Request, found *search.Response) {
-	if a.cfg.Insight == nil || r.Method != http.MethodGet && r.Method != http.MethodPost || len(req.States) > 0 {
+	if len(req.States) > 0 {
 		return
 	}
-	c := callOf(r.Context())
-	text, key := search.Asked(req.Q)
 	s := insight.Search{
-		QueryID: found.QueryID, Actor: c.actor, Caller: a.callerKey(r), Locale: catalog.Locale(c.tag), Text: text, Key: key,
-		First: req.Cursor == "", Filtered: req.Filtered(), Total: found.Total, Relaxed: found.Relaxed, Corrected: found.Corrected != "",
+		QueryID: found.QueryID, First: req.Cursor == "", Filtered: req.Filtered(), Total: found.Total, Relaxed: found.Relaxed, Corrected: found.Corrected != "",
 	}
 	for _, hit := range found.Hits {
 		s.Hits = append(s.Hits, hit.ID)
 	}
+	a.note(r, req.Q, s)
+}
+
+// noteInstant lets insight count a search of InstantSearch's widgets: of the requests for the same words, the one that asks for hits.
+func (a *API) noteInstant(r *http.Request, group []instantRequest, found *search.BatchResponse) {
+	for i, q := range group {
+		if q.facet != "" || q.ask.Limit == 0 || q.params["analytics"] == false {
+			continue
+		}
+		answer := &found.Answers[i]
+		s := insight.Search{
+			QueryID: found.QueryID, First: q.ask.Offset == 0, Filtered: len(q.ask.Filters) > 0, Total: answer.Total, Relaxed: found.Relaxed, Corrected: found.Corrected != "",
+		}
+		for _, hit := range answer.Hits {
+			s.Hits = append(s.Hits, hit.Course.ID)
+		}
+		a.note(r, q.query, s)
+		return
+	}
+}
+
+// note hands a search over, with who asked for what.
+func (a *API) note(r *http.Request, q string, s insight.Search) {
+	if a.cfg.Insight == nil || r.Method == http.MethodHead {
+		return
+	}
+	c := callOf(r.Context())
+	s.Actor, s.Caller, s.Locale = c.actor, a.callerKey(r), catalog.Locale(c.tag)
+	s.Text, s.Key = search.Asked(q)
 	a.cfg.Insight.Searched(s)
 }
 

@@ -70,6 +70,29 @@ func TestSearchInsight(t *testing.T) {
 	}
 }
 
+// TestInstantSearchIsCounted once for each keystroke's requests, and what is typed letter by letter once.
+func TestInstantSearchIsCounted(t *testing.T) {
+	s := withCourses(t)
+	post := func(requests ...m) answer {
+		return s.want("200", ask{method: http.MethodPost, path: "/v2/instantsearch", as: learner, body: requests})
+	}
+	for _, q := range []string{"l", "le", "learning"} {
+		post(m{"indexName": "courses", "params": m{"query": q, "hitsPerPage": 20}}, m{"indexName": "courses", "params": m{"query": q, "hitsPerPage": 0, "facets": "level"}})
+	}
+	post(m{"indexName": "courses", "params": m{"query": "unseen", "analytics": false}})
+	found := post(m{"indexName": "courses", "params": m{"query": "go"}})
+	results, _ := found.json["results"].([]any)
+	first, _ := results[0].(map[string]any)
+	s.want("202", ask{method: http.MethodPost, path: "/v2/events", as: learner, body: m{"query_id": first["queryID"], "type": "click", "id": "C1", "position": 1}})
+	r := s.want("200", ask{method: http.MethodGet, path: "/v2/search/insight", as: admin})
+	if top := r.queries("top"); top != "go 1, learning 1" {
+		t.Errorf("top %q", top)
+	}
+	if totals, _ := r.json["totals"].(map[string]any); totals["searches"] != 2.0 || totals["clicks"] != 1.0 {
+		t.Errorf("totals %v", totals)
+	}
+}
+
 // TestSearchInsightByOrganization: its administrators see what its people ask and nothing else; others do not see what they ask.
 func TestSearchInsightByOrganization(t *testing.T) {
 	s := withCourses(t)

@@ -16,6 +16,8 @@ type metrics struct {
 	latency    *prometheus.HistogramVec
 	rejections *prometheus.CounterVec
 	inflight   prometheus.Gauge
+
+	instantRequests, instantPasses prometheus.Counter
 }
 
 // buckets, in seconds: a search is .002, a page .01, a large import minutes.
@@ -32,6 +34,12 @@ func newMetrics(reg *prometheus.Registry, c *catalog.Catalog) *metrics {
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "carrel_http_requests_in_flight", Help: "Requests being answered now.",
 		}),
+		instantRequests: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carrel_instantsearch_requests_total", Help: "Searches asked for by InstantSearch widgets.",
+		}),
+		instantPasses: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carrel_instantsearch_passes_total", Help: "Searches that were run to answer them.",
+		}),
 	}
 	head := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "carrel_log_head", Help: "Seq of the changelog's last change.",
@@ -42,7 +50,7 @@ func newMetrics(reg *prometheus.Registry, c *catalog.Catalog) *metrics {
 		}
 		return float64(seq)
 	})
-	reg.MustRegister(m.latency, m.rejections, m.inflight, head)
+	reg.MustRegister(m.latency, m.rejections, m.inflight, m.instantRequests, m.instantPasses, head)
 	return m
 }
 

@@ -78,7 +78,7 @@ func (a *API) protect(next http.Handler) http.Handler {
 const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
 	corsHeaders = "Authorization, Content-Type, Accept-Language, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
-	corsExposed = "ETag, Location, Content-Language, Carrel-As-Of, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"
+	corsExposed = "ETag, Location, Content-Language, Carrel-As-Of, Carrel-Search-Passes, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"
 	corsMaxAge  = "7200" // seconds: what Chromium keeps at most
 )
 

@@ -37,6 +37,9 @@ func (a *API) parseQuery(r *http.Request, c *call, rt *route) error {
 		if !utf8.ValidString(name) {
 			return badParameter("query", fault.BadEncoding, "a name is not UTF-8")
 		}
+		if !rt.knows(name) && rt.lenient {
+			continue
+		}
 		if !rt.knows(name) {
 			f := fault.New("api.parseQuery", fault.UnknownParameter, "name", name)
 			f.Fields = []fault.Field{fault.BadField(cut(name), fault.UnknownField, "there is no such parameter")}

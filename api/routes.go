@@ -26,6 +26,7 @@ type route struct {
 	search       bool     // parameters are search's: it knows them, and which may repeat
 	anyLocale    bool     // locale=* asks for the source text
 	reads        reads
+	lenient      bool // parameters that it does not know are ignored
 	private      bool // about one person: kept by no cache
 	upload       bool // takes a file, and the time for it
 	open         bool // not under /v2: for operators and readers, unlimited, and parameters are ignored
@@ -39,7 +40,7 @@ func (rt *route) knows(name string) bool {
 	case "locale":
 		return true
 	case "after":
-		return rt.isRead()
+		return rt.isRead() || slices.Contains(rt.query, name)
 	}
 	if rt.search {
 		return search.KnownParam(name)
@@ -61,6 +62,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/search", do: a.search, search: true, anyLocale: true, reads: readsIndex},
 		{method: http.MethodGet, path: "/v2/search/insight", do: a.searchInsight, query: []string{"days", "language", "org", "limit"}, private: true},
 		{method: http.MethodPost, path: "/v2/events", do: a.postEvent},
+		{method: http.MethodPost, path: "/v2/instantsearch", do: a.instantSearch, query: []string{"after"}, lenient: true, reads: readsIndex},
 		{method: http.MethodGet, path: "/v2/suggest", do: a.suggest, query: []string{"q", "limit"}, reads: readsIndex},
 
 		{method: http.MethodPost, path: "/v2/imports", do: a.postImport, query: []string{"format", "map", "org", "dry_run"}, upload: true},
@@ -124,6 +126,7 @@ func (a *API) opsRoutes() []route {
 		ops("/docs", a.docs),
 		ops("/docs.css", a.docsCSS),
 		ops("/problems/{code}", a.problemPage),
+		ops("/clients/instantsearch.js", a.instantClient),
 	}
 }
 

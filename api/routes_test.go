@@ -101,6 +101,7 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: patch, path: "/v2/courses/C1", as: editor, body: m{"level": "all"}})
 	ok("200", ask{method: get, path: "/v2/courses/C1"})
 	ok("200", ask{method: get, path: "/v2/courses"})
+	ok("200", ask{method: http.MethodPost, path: "/v2/instantsearch", body: []m{{"indexName": "courses", "params": m{"query": "go", "facets": "*"}}}})
 	ok("200", ask{method: put, path: "/v2/courses/C1/content", as: editor, body: m{
 		"modules": []m{{"id": "m1", "title": m{"en": "One"}}}, "lessons": []m{{"id": "l1", "module": "m1", "title": m{"en": "Hello"}, "body": m{"en": "<p>Hi</p>"}}},
 	}})
@@ -164,7 +165,7 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
 		ok("204", ask{method: del, path: path, as: editor})
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found"} {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js"} {
 		ok("200", ask{method: get, path: path})
 	}
 	for path, item := range contract.doc.Paths.Map() {

@@ -18,9 +18,8 @@ const (
 	goalReady     = 2 * time.Second
 )
 
-// imports runs carrel import as a whole process, in one language and in three, and starts a server on the result. The folder with one language
-// stays for the searches.
-func (b *bench) imports(onlyOne bool) error {
+// imports runs carrel import as a whole process, in one language and in three, and starts a server on the result.
+func (b *bench) imports() error {
 	section(fmt.Sprintf("Import of %d courses, searchable at the end", b.courses))
 	fmt.Println("| | rows/s | peak MB | changelog MB | index MB | ready after start, s |\n|---|---|---|---|---|---|")
 	for _, c := range []struct {
@@ -28,9 +27,6 @@ func (b *bench) imports(onlyOne bool) error {
 		three bool
 		goal  float64
 	}{{"one", false, goalRowsOne}, {"three", true, goalRowsThree}} {
-		if c.three && onlyOne {
-			break
-		}
 		file := filepath.Join(b.dir, c.name+".csv")
 		if err := create(file, b.courses, c.three); err != nil {
 			return err
@@ -76,9 +72,15 @@ type server struct {
 	url string
 }
 
+// serve starts a server without a limit on what one caller may ask. What it logs goes to a file, since an overload is logged line by line.
 func (b *bench) serve(data string) (*server, error) {
-	cmd := exec.Command(b.binary, "serve", "--addr", "127.0.0.1:0", "--data", data, "--log-level", "error")
-	cmd.Stderr = os.Stderr
+	log, err := os.OpenFile(filepath.Join(b.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(b.binary, "serve", "--addr", "127.0.0.1:0", "--data", data, "--log-level", "error", "--rate-limit", "-1")
+	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -86,9 +88,11 @@ func (b *bench) serve(data string) (*server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	b.servers = append(b.servers, cmd)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return nil, err
+		text, _ := os.ReadFile(log.Name())
+		return nil, fmt.Errorf("the server did not start: %w: %s", err, text[max(0, len(text)-2000):])
 	}
 	_, url, _ := strings.Cut(strings.TrimSpace(line), "ready at ")
 	return &server{cmd, url}, nil
@@ -99,6 +103,16 @@ func (s *server) stop() error {
 		return err
 	}
 	return s.cmd.Wait()
+}
+
+// endServers ends those that an error left running.
+func (b *bench) endServers() {
+	for _, cmd := range b.servers {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
 }
 
 // ready measures the time from start to the ready line, the best of three.

@@ -77,7 +77,8 @@ const (
 	BadID        Code = "bad-id"
 	BadURL       Code = "bad-url"
 	BadLocale    Code = "bad-locale"
-	BadValue     Code = "bad-value" // args: allowed
+	BadValue     Code = "bad-value"  // args: allowed
+	BadFilter    Code = "bad-filter" // of InstantSearch; args: value (where it cannot be read)
 	BadEncoding  Code = "bad-encoding"
 	UnknownField Code = "unknown-field"
 	UnknownRef   Code = "unknown-reference" // args: id
@@ -120,7 +121,7 @@ func (c Code) Kind() Kind {
 
 // FieldCodes lists the codes that a field can carry, for the test that every text exists.
 var FieldCodes = []Code{
-	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue,
+	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue, BadFilter,
 	BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
 	BrokenQuote, Duplicate, NoWord, TooManyWords,
 }

@@ -29,7 +29,7 @@ func (p *plan) newCollector() *collector {
 
 // add takes rows of a page that the caller sees and the query has found.
 func (c *collector) add(n int, p *page, list []uint8, m *matches) {
-	passed := c.filter(p, list)
+	passed := c.filter(n, p, list)
 	c.total += len(passed)
 	for _, f := range c.facets {
 		f.count(p, passed)
@@ -40,6 +40,10 @@ func (c *collector) add(n int, p *page, list []uint8, m *matches) {
 	first := int32(n * pageRows) //nolint:gosec // far fewer than 2^31
 	for _, j := range passed {
 		i := first + int32(j)
+		if c.hopeless(m, i) {
+			c.rest++
+			continue
+		}
 		num, missing := c.p.valueOf(p, j, i, m)
 		if num > c.worst && !missing { // most rows are not among the first, which this tells without more ado
 			c.rest++
@@ -49,8 +53,19 @@ func (c *collector) add(n int, p *page, list []uint8, m *matches) {
 	}
 }
 
+// hopeless reports whether a row cannot be among the first, whatever the factors that do not come from its words. It spares most rows of a search for
+// common words the whole sum.
+func (c *collector) hopeless(m *matches, i int32) bool {
+	p := c.p
+	if p.order.by != SortRelevance || !p.order.turned || m == nil || p.pinned != nil || math.IsInf(c.worst, 1) {
+		return false
+	}
+	match, text := p.wordFactors(m, i)
+	return -(match + text + p.x.ranking.small + p.x.ranking.phrase) > c.worst
+}
+
 // filter returns the rows that pass all filters, and leaves those that fail a single one in failed: that one's facet counts them still.
-func (c *collector) filter(p *page, list []uint8) []uint8 {
+func (c *collector) filter(n int, p *page, list []uint8) []uint8 {
 	groups := c.p.groups
 	if len(groups) == 0 {
 		return list
@@ -63,7 +78,7 @@ next:
 	for _, j := range list {
 		failed := -1
 		for g := range groups {
-			if groups[g].pass(&p.rows[j]) {
+			if groups[g].passes(n*pageRows+int(j), &p.rows[j]) {
 				continue
 			}
 			if failed >= 0 {

@@ -31,9 +31,11 @@ type row struct {
 	state       state
 	level       level
 	free        bool
+	price       float64 // NaN: none
 
 	// From course_stats, which change without the course.
 	enrollments int32
+	ratings     int32
 	rating      float64 // NaN: none
 
 	published int64 // microseconds; noTime
@@ -76,6 +78,7 @@ type page struct {
 
 // columns are the rows of all courses and what their references mean, at one moment. They never change.
 type columns struct {
+	id          uint64 // no others have it
 	pages       []*page
 	n           int // rows, those of deleted courses included
 	tags        []*labelInfo

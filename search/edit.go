@@ -32,7 +32,7 @@ func (e *edit) rowOf(id catalog.CourseID) (int32, *row) {
 	for int(i) >= len(e.pages)*pageRows {
 		p := &page{}
 		for j := range p.rows {
-			p.rows[j].rating = math.NaN()
+			p.rows[j].rating, p.rows[j].price = math.NaN(), math.NaN()
 		}
 		e.pages = append(e.pages, p)
 		e.owned[p] = true
@@ -56,7 +56,8 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 	r.category = e.dicts.categories.ref(string(c.Category))
 	r.tags, r.instructors = refs(e.dicts.tags, c.Tags), refs(e.dicts.instructors, c.Instructors)
 	r.duration = int32(min(max(c.DurationMinutes, 0), math.MaxInt32))
-	r.free = c.Price != nil && *c.Price == 0
+	r.price = orNaN(c.Price)
+	r.free = r.price == 0
 	r.published, r.opens, r.closes = micros(c.PublishedAt), micros(c.EnrollmentOpensAt), micros(c.EnrollmentClosesAt)
 	d := e.details(i)
 	d.id = c.ID
@@ -72,7 +73,7 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 func (e *edit) dropCourse(id catalog.CourseID) {
 	i, r := e.rowOf(id)
 	e.setLengths(i, [langs]int32{})
-	*r = row{rating: r.rating, enrollments: r.enrollments}
+	*r = row{rating: r.rating, ratings: r.ratings, enrollments: r.enrollments, price: math.NaN()}
 	*e.details(i) = details{}
 }
 
@@ -92,12 +93,14 @@ func (e *edit) seal() *columns {
 		p.hot = newHot(p)
 	}
 	e.owned = nil
+	e.id = generations.Add(1)
 	return e.columns
 }
 
 func (e *edit) putStats(id catalog.CourseID, s catalog.CourseStats) {
 	_, r := e.rowOf(id)
-	r.rating, r.enrollments = orNaN(s.Rating), int32(min(max(s.Enrollments, 0), math.MaxInt32))
+	count := func(n int) int32 { return int32(min(max(n, 0), math.MaxInt32)) }
+	r.rating, r.ratings, r.enrollments = orNaN(s.Rating), count(s.Total.N), count(s.Enrollments)
 }
 
 // refs numbers the values of a list, each once.

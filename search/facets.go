@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -163,6 +164,18 @@ func (f *counter) isSelected(i int) bool {
 		return i > 0 && slices.Contains(f.p.selected[f.name], ref(i-1)) //nolint:gosec // an index
 	}
 	return slices.Contains(f.p.selected[f.name], ref(i)) //nolint:gosec // an index
+}
+
+// durationKey names the bounds of a request.
+func (r *Request) durationKey() string {
+	least, most := -1, -1
+	if r.MinDuration != nil {
+		least = *r.MinDuration
+	}
+	if r.MaxDuration != nil {
+		most = *r.MaxDuration
+	}
+	return fmt.Sprint(least, most)
 }
 
 // selectsDuration reports whether the bounds of a request are those of a bucket.

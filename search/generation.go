@@ -21,7 +21,7 @@ type generation struct {
 	cursor coursesync.Cursor
 }
 
-// generations counts them.
+// generations counts them, and columns.
 var generations atomic.Uint64
 
 // reader is a snapshot of the index. It is shared by generations that differ in columns only, and closed when none needs it.

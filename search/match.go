@@ -33,7 +33,6 @@ type matches struct {
 	need        int       // words that must match: all, or one
 	words       int       // to be found
 	bound       float32   // no row's score is greater
-	idfs        float32   // of all words together
 	relaxed     bool
 	corrections []correction // of typos, in order
 	rare        []word       // that hardly any course has
@@ -77,22 +76,28 @@ type word struct {
 
 // wordsOf returns the words of a query: without stop words, unless there is nothing else.
 func wordsOf(q query.Query) []word {
-	var all, telling []word
+	var all []word
 	for i, c := range q.Clauses {
 		if c.Kind != query.KindWord || c.Not {
 			continue
 		}
 		parts := analysis.Words(c.Text)
 		for j, w := range parts {
-			if len(all) == maxWords {
-				break
-			}
 			all = append(all, word{Word: w, place: i, prefix: c.Prefix && j == len(parts)-1, written: analysis.Written(w.Text)})
-			if !w.Stop {
-				telling = append(telling, all[len(all)-1])
-			}
 		}
 	}
+	all = all[:min(len(all), maxWords)]
+	for i := range all {
+		var before, after *analysis.Word
+		if i > 0 {
+			before = &all[i-1].Word
+		}
+		if i < len(all)-1 {
+			after = &all[i+1].Word
+		}
+		all[i].Join(before, after)
+	}
+	telling := slices.DeleteFunc(slices.Clone(all), func(w word) bool { return w.Stop })
 	if len(telling) > 0 {
 		return telling
 	}
@@ -263,7 +268,6 @@ func (m *matcher) word(w *word) (found bool, err error) {
 func (m *matcher) settle(text string, written bool) {
 	weight := idf(m.total, len(m.current))
 	m.out.bound += weight * m.maxWeight(written)
-	m.out.idfs += weight
 	var e explainedWord
 	if m.explain && len(m.current) > 0 && len(m.out.explained) < maxExplained {
 		e = explainedWord{text: text, score: make([]float32, len(m.best)), quality: make([]float32, len(m.best)), tier: make([]uint8, len(m.best))}
@@ -277,7 +281,7 @@ func (m *matcher) settle(text string, written bool) {
 		tier := m.tier[i] &^ titled
 		s, q := m.best[i]*weight, m.qualities[tier]
 		if !all { // of many words any will do: then how each of them matched is part of its weight
-			s, q = s*q, q*weight
+			s, q = s*q, 0
 		}
 		m.score[i] += s
 		m.quality[i] += q

@@ -1,6 +1,8 @@
 package search
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -41,6 +43,8 @@ type plan struct {
 type group struct {
 	facet string
 	pass  func(*row) bool
+	key   string   // names the filter; "": what passes depends on the time
+	bits  []uint64 // by row: whether it passes; nil while nobody has looked at all rows
 }
 
 func (x *Index) newPlan(gen *generation, req *Request, q query.Query) (*plan, error) {
@@ -122,25 +126,28 @@ func (p *plan) filter() {
 	p.byRefs(FacetAvailability, r.Availabilities, availabilitiesOf(r.Availabilities), func(w *row, set []ref) bool {
 		return slices.Contains(set, ref(w.availability(p.now))) //nolint:gosec // three of them
 	})
+	if n := len(p.groups); n > 0 && p.groups[n-1].facet == FacetAvailability {
+		p.groups[n-1].key = ""
+	}
 	if len(r.Categories) > 0 {
 		p.selected[FacetCategory] = refsOf(d.categories, r.Categories)
 		under := p.under(p.selected[FacetCategory])
-		p.group(FacetCategory, func(w *row) bool { return int(w.category) < len(under) && under[w.category] })
+		p.group(FacetCategory, fmt.Sprint(p.selected[FacetCategory]), func(w *row) bool { return int(w.category) < len(under) && under[w.category] })
 	}
 	if r.MinRating != nil {
-		p.group(FacetRating, func(w *row) bool { return w.rating >= *r.MinRating })
+		p.group(FacetRating, fmt.Sprint(*r.MinRating), func(w *row) bool { return w.rating >= *r.MinRating })
 	}
 	if r.MinInstructorRating != nil {
-		p.group(FacetInstructorRating, func(w *row) bool { return p.cols.instructorRating(w.instructors) >= *r.MinInstructorRating })
+		p.group(FacetInstructorRating, fmt.Sprint(*r.MinInstructorRating), func(w *row) bool { return p.cols.instructorRating(w.instructors) >= *r.MinInstructorRating })
 	}
 	if r.MinDuration != nil || r.MaxDuration != nil {
-		p.group(FacetDuration, func(w *row) bool {
+		p.group(FacetDuration, r.durationKey(), func(w *row) bool {
 			return w.duration > 0 && (r.MinDuration == nil || int(w.duration) >= *r.MinDuration) &&
 				(r.MaxDuration == nil || int(w.duration) <= *r.MaxDuration)
 		})
 	}
 	if r.Free {
-		p.group("", func(w *row) bool { return w.free })
+		p.group("", "free", func(w *row) bool { return w.free })
 	}
 	for _, tag := range r.AllTags {
 		set := refsOf(d.tags, []string{tag})
@@ -148,8 +155,41 @@ func (p *plan) filter() {
 	}
 }
 
-func (p *plan) group(facet string, pass func(*row) bool) {
-	p.groups = append(p.groups, group{facet, pass})
+// group adds a filter. name tells it apart from others of the same facet.
+func (p *plan) group(facet, name string, pass func(*row) bool) {
+	p.groups = append(p.groups, group{facet: facet, pass: pass, key: facet + " " + name})
+}
+
+// look finds for each filter which of all rows pass it, or remembers it. It pays when many rows will be asked about.
+func (p *plan) look() {
+	for n := range p.groups {
+		g := &p.groups[n]
+		if g.key == "" {
+			continue
+		}
+		key := append(binary.LittleEndian.AppendUint64(nil, p.cols.id), g.key...)
+		if bits, ok := p.x.filters.get(key); ok {
+			g.bits = bits
+			continue
+		}
+		g.bits = make([]uint64, len(p.cols.pages)*pageRows/64)
+		for n, pg := range p.cols.pages {
+			for j := range pg.rows {
+				if i := n*pageRows + j; g.pass(&pg.rows[j]) {
+					g.bits[i/64] |= 1 << (i % 64)
+				}
+			}
+		}
+		p.x.filters.put(key, g.bits)
+	}
+}
+
+// passes reports whether a row passes.
+func (g *group) passes(i int, r *row) bool {
+	if g.bits != nil {
+		return g.bits[i/64]>>(i%64)&1 == 1
+	}
+	return g.pass(r)
 }
 
 // byRefs makes a group that accepts rows with one of a set of values; no group when the filter is not there.
@@ -158,7 +198,7 @@ func (p *plan) byRefs(facet string, values []string, set []ref, pass func(*row, 
 		return
 	}
 	p.selected[facet] = set
-	p.group(facet, func(w *row) bool { return pass(w, set) })
+	p.group(facet, fmt.Sprint(set), func(w *row) bool { return pass(w, set) })
 }
 
 // conditionsOf makes conditions from the fields that were written inside the query.

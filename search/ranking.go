@@ -9,8 +9,8 @@ import (
 
 // Everything that decides the order of hits under "relevance" stands here. A score is a sum of factors:
 //
-//	match         how the words were found: for each word of the query matchWeight times the quality of its tier. When not all words must match,
-//	              coverageWeight times the share of what the words tell together.
+//	match         how the words were found: for each word of the query matchWeight times the quality of its tier. In a long query, where any word
+//	              will do, the qualities are part of the text factor instead.
 //	text          BM25 of the words, with what a word in a title or one with its accents adds, as a share of the most that this query can give
 //	title         whether a title is, begins with or holds the query as it stands
 //	rating        the course's Bayesian rating
@@ -33,7 +33,6 @@ const (
 	RuleSynonyms     Rule = "synonyms"     // what editors say that a word means
 	RulePinyin       Rule = "pinyin"       // Chinese titles and names, spelled
 	RuleTiers        Rule = "tiers"        // the match factor
-	RuleCoverage     Rule = "coverage"     // the same, where any word will do
 	RuleTitles       Rule = "titles"       // a word counts more in a title
 	RulePhrases      Rule = "phrases"      // the title factor
 	RuleAccents      Rule = "accents"      // a word counts more as it was written
@@ -47,7 +46,7 @@ const (
 // Rules lists all rules.
 func Rules() []Rule {
 	return []Rule{
-		RuleStems, RuleTypos, RuleSynonyms, RulePinyin, RuleTiers, RuleCoverage, RuleTitles, RulePhrases, RuleAccents, RuleRating, RulePopularity, RuleFreshness,
+		RuleStems, RuleTypos, RuleSynonyms, RulePinyin, RuleTiers, RuleTitles, RulePhrases, RuleAccents, RuleRating, RulePopularity, RuleFreshness,
 		RuleAvailability, RuleLocale,
 	}
 }
@@ -60,31 +59,31 @@ const (
 
 // How a word was found.
 const (
-	tierExact   = iota // the very form
-	tierStem           // another form of the word
-	tierSynonym        // what it means
-	tierPrefix         // it begins so
-	tierPinyin         // it is spelled so
-	tierTypo           // one edit away
-	tierTypo2          // two edits away
-	tierPartial        // some of its Han characters, in a relaxed search
+	tierExact     = iota // the very form
+	tierStem             // another form of the word
+	tierSynonym          // what it means
+	tierPrefix           // it begins so
+	tierPinyin           // it is spelled so
+	tierTypo             // one edit away
+	tierTypoStem         // another form of such a word
+	tierTypo2            // two edits away
+	tierTypo2Stem        // another form of such a word
+	tierPartial          // some of its Han characters, in a relaxed search
 	tierCount
 )
 
-var tierNames = [tierCount]string{"exact", "stem", "synonym", "prefix", "pinyin", "typo", "typo2", "partial"}
+var tierNames = [tierCount]string{"exact", "stem", "synonym", "prefix", "pinyin", "typo", "typo", "typo2", "typo2", "partial"}
 
 // tierQualities are what a tier is worth in the match factor. CONTRACT makes no difference between a word, its other forms and its synonyms; their
 // weights in the text factor do.
-var tierQualities = [tierCount]float32{1, 1, 1, 0.75, 0.6, 0.45, 0.25, 0.1}
+var tierQualities = [tierCount]float32{1, 1, 1, 0.75, 0.6, 0.45, 0.45, 0.25, 0.25, 0.1}
 
-var tierWeights = [tierCount]float32{1, 0.85, 0.8, 0.6, 0.6, 1, 1, 1}
+var tierWeights = [tierCount]float32{1, 0.85, 0.8, 0.6, 0.6, 1, 0.7, 1, 0.7, 1}
 
 // The weights of the factors.
 const (
 	// matchWeight is what a word that matches exactly is worth.
 	matchWeight = 50
-	// coverageWeight is what all words of a long query are worth together.
-	coverageWeight = 2
 	// textWeight bounds the text factor.
 	textWeight = 4
 	// titleWeight is what a word in the title adds to its BM25, which is at most bm25K1 + 1.
@@ -117,11 +116,11 @@ type rules struct{ stems, typos, synonyms, pinyin bool }
 
 // ranking are the weights in force: those above, but for rules that are switched off.
 type ranking struct {
-	rules                                                          rules
-	qualities                                                      [tierCount]float32
-	coverage, phrase, rating, popularity, fresh, available, locale float64
-	titleWeight, writtenWeight                                     float32
-	small                                                          float64 // the most that rating to locale give together
+	rules                                                rules
+	qualities                                            [tierCount]float32
+	phrase, rating, popularity, fresh, available, locale float64
+	titleWeight, writtenWeight                           float32
+	small                                                float64 // the most that rating to locale give together
 }
 
 func newRanking(without []Rule) *ranking {
@@ -135,7 +134,6 @@ func newRanking(without []Rule) *ranking {
 	r := &ranking{
 		rules:       rules{on(RuleStems), on(RuleTypos), on(RuleSynonyms), on(RulePinyin)},
 		qualities:   tierQualities,
-		coverage:    weight(RuleCoverage, coverageWeight),
 		phrase:      weight(RulePhrases, phraseWeight),
 		rating:      weight(RuleRating, ratingWeight),
 		popularity:  weight(RulePopularity, popularityWeight),
@@ -235,7 +233,7 @@ func (p *plan) wordFactors(m *matches, i int32) (match, text float64) {
 	if m.bound > 0 {
 		text = textWeight * float64(m.score[i]) / float64(m.bound)
 	}
-	return p.matchUnit(m) * float64(m.quality[i]), text
+	return matchWeight * float64(m.quality[i]), text
 }
 
 // phrase is what a title gives that holds the query as it stands, in the caller's language or the course's own. Only titles with all of the words
@@ -259,17 +257,6 @@ func (p *plan) phrase(m *matches, i int32) float64 {
 	return share * p.x.ranking.phrase
 }
 
-// matchUnit is what a unit of quality is worth.
-func (p *plan) matchUnit(m *matches) float64 {
-	switch {
-	case m.all():
-		return matchWeight
-	case m.idfs > 0:
-		return p.x.ranking.coverage / float64(m.idfs)
-	}
-	return 0
-}
-
 // score adds a row's parts.
 func (p *plan) score(m *matches, i int32, h *hot, j uint8) float64 {
 	match, text := p.wordFactors(m, i)
@@ -288,10 +275,10 @@ func (p *plan) explain(m *matches, i int32) *Explanation {
 	if m != nil && m.words > 0 {
 		match, text := p.wordFactors(m, i)
 		for _, w := range m.explained {
-			if w.quality[i] == 0 {
+			if w.score[i] == 0 {
 				continue
 			}
-			q, t := p.matchUnit(m)*float64(w.quality[i]), textWeight*float64(w.score[i])/float64(m.bound)
+			q, t := matchWeight*float64(w.quality[i]), textWeight*float64(w.score[i])/float64(m.bound)
 			add(Factor{Name: "match", Word: w.text, Tier: tierNames[w.tier[i]], Value: q})
 			add(Factor{Name: "text", Word: w.text, Tier: tierNames[w.tier[i]], Value: t})
 			match, text = match-q, text-t

@@ -10,7 +10,7 @@ type Response struct {
 	Total     int                     `json:"total"`
 	Hits      []Hit                   `json:"hits"`
 	Facets    map[string][]FacetValue `json:"facets"`
-	Corrected string                  `json:"corrected,omitempty"` // the query without its typos, when they were corrected and it found something
+	Corrected string                  `json:"corrected,omitempty"` // a query that finds clearly more, with the words that were meant
 	Relaxed   bool                    `json:"relaxed,omitempty"`   // nothing had all of the words
 	QueryID   string                  `json:"query_id"`
 	Next      *string                 `json:"next"`  // the cursor of the next page
@@ -37,9 +37,9 @@ type Explanation struct {
 
 // Factor is a part of a score.
 type Factor struct {
-	Name  string  `json:"name"`           // "text", "rating" …
-	Word  string  `json:"word,omitempty"` // of "text": the word of the query
-	Tier  string  `json:"tier,omitempty"` // of "text": exact, stem, prefix, typo
+	Name  string  `json:"name"`           // "match", "text", "rating" …, see ranking.go
+	Word  string  `json:"word,omitempty"` // of "match" and "text": the word of the query
+	Tier  string  `json:"tier,omitempty"` // of "match" and "text": exact, stem, synonym, prefix, pinyin, typo, typo2, partial
 	Value float64 `json:"value"`
 }
 

@@ -105,6 +105,9 @@ func (p *plan) run(ctx context.Context) (*Response, error) {
 	return resp, p.show(ctx, resp, c, m)
 }
 
+// manyRows is the part of all rows from which on filters are worked out for all of them, and kept.
+const manyRows = 8
+
 // find finds and counts. done gives back what the matches live in.
 func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(), err error) {
 	c, done = p.newCollector(), func() {}
@@ -112,6 +115,9 @@ func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(),
 		if m, done, err = p.match(ctx); err != nil {
 			return nil, nil, nil, err
 		}
+	}
+	if m == nil || m.words == 0 || len(m.rows) > p.cols.n/manyRows {
+		p.look()
 	}
 	p.collect(c, m)
 	return c, m, done, nil
@@ -179,9 +185,14 @@ func (p *plan) match(ctx context.Context) (found *matches, done func(), err erro
 	return m.out, done, nil
 }
 
+// taker takes rows of a page that the caller sees and the query has found.
+type taker interface {
+	add(n int, p *page, list []uint8, m *matches)
+}
+
 // collect hands the rows that were found to the collector: with words those that have them, else every row that the caller sees and, when m is
 // not nil, that is not excluded.
-func (p *plan) collect(c *collector, m *matches) {
+func (p *plan) collect(c taker, m *matches) {
 	var room [pageRows]uint8
 	for n, pg := range p.cols.pages {
 		first := n * pageRows

@@ -70,23 +70,54 @@ func correctedText(q query.Query, corrections []correction, pick []int) string {
 	return fixed.String()
 }
 
-// typos looks up what a word may have been meant to be: the words one edit away, or else two; or else, of a word that is being typed, those that
-// begin with something one edit away.
+// typos looks up what a word may have been meant to be: the words one edit away, or else those one edit away from its stem (keznels is no neighbour of
+// kernel, but its stem is), or else two edits away; or else, of a word that is being typed, those that begin with something one edit away.
 func (m *matcher) typos(w *word) error {
 	most := edits(&w.Word)
-	for d := 1; d <= most; d++ {
-		terms, err := m.neighbours(w.Fold, d)
-		if err != nil {
-			return err
+	if most == 0 {
+		return nil
+	}
+	tries := []struct {
+		folds    []string
+		distance int
+		tier     int
+	}{{[]string{w.Fold}, 1, tierTypo}, {stemsOf(&w.Word), 1, tierTypo}, {[]string{w.Fold}, 2, tierTypo2}}
+	for _, try := range tries {
+		if try.distance > most {
+			continue
 		}
-		if found, err := m.meant(w, terms, tierTypo+d-1); found || err != nil {
+		var terms []string
+		for _, fold := range try.folds {
+			more, err := m.neighbours(fold, try.distance)
+			if err != nil {
+				return err
+			}
+			terms = append(terms, more...)
+		}
+		slices.Sort(terms)
+		if found, err := m.meant(w, slices.Compact(terms), try.tier); found || err != nil {
 			return err
 		}
 	}
-	if most == 0 || !w.prefix || utf8.RuneCountInString(w.Fold) < prefixEditFrom {
+	if !w.prefix || utf8.RuneCountInString(w.Fold) < prefixEditFrom {
 		return nil
 	}
 	return m.beginningLike(w.Fold)
+}
+
+// stemsOf returns a word's English and French stems, where they are long enough to be mistyped and other than the word.
+func stemsOf(w *analysis.Word) []string {
+	var stems []string
+	for _, f := range w.Forms {
+		if f.Lang != analysis.English && f.Lang != analysis.French {
+			continue
+		}
+		stem := f.Alternatives[0][0]
+		if stem != w.Fold && utf8.RuneCountInString(stem) >= oneEditFrom && !slices.Contains(stems, stem) {
+			stems = append(stems, stem)
+		}
+	}
+	return stems
 }
 
 // meant looks up words in place of another one.
@@ -119,7 +150,7 @@ func (m *matcher) neighbour(term string, tier int) (int, error) {
 		return 0, err
 	}
 	m.out.marks.add(&words[0])
-	return n, m.forms(&words[0], tier, tier)
+	return n, m.forms(&words[0], tier, tier+1)
 }
 
 // frequency is in how many texts of visible courses a word is, each language a text.
@@ -205,7 +236,7 @@ func (m *matcher) beginningLike(fold string) error {
 	first := fold[:n]
 	for s := range m.views {
 		p, err := m.united(s, spaceTyping, fold, func(yield func(int, string) error) error {
-			return m.accepted(s, beginning{dfa}, []byte(first), after(first), func(field int, term string) error {
+			return m.accepted(s, accepting{dfa}, []byte(first), after(first), func(field int, term string) error {
 				if !letters(term) {
 					return nil
 				}
@@ -220,14 +251,14 @@ func (m *matcher) beginningLike(fold string) error {
 	return nil
 }
 
-// beginning accepts whatever begins with something that an automaton accepts.
-type beginning struct{ dfa *levenshtein.DFA }
+// accepting accepts whatever begins with something that an automaton accepts.
+type accepting struct{ dfa *levenshtein.DFA }
 
 // begun is the state after such a beginning: nothing that follows matters.
 const begun = -1
 
 // step makes a state of one of the automaton's.
-func (b beginning) step(state int) int {
+func (b accepting) step(state int) int {
 	if b.dfa.IsMatch(state) {
 		return begun
 	}
@@ -235,19 +266,19 @@ func (b beginning) step(state int) int {
 }
 
 // Start implements segment.Automaton.
-func (b beginning) Start() int { return b.step(b.dfa.Start()) }
+func (b accepting) Start() int { return b.step(b.dfa.Start()) }
 
 // IsMatch implements segment.Automaton.
-func (b beginning) IsMatch(state int) bool { return state == begun }
+func (b accepting) IsMatch(state int) bool { return state == begun }
 
 // CanMatch implements segment.Automaton.
-func (b beginning) CanMatch(state int) bool { return state == begun || b.dfa.CanMatch(state) }
+func (b accepting) CanMatch(state int) bool { return state == begun || b.dfa.CanMatch(state) }
 
 // WillAlwaysMatch implements segment.Automaton.
-func (b beginning) WillAlwaysMatch(state int) bool { return state == begun }
+func (b accepting) WillAlwaysMatch(state int) bool { return state == begun }
 
 // Accept implements segment.Automaton.
-func (b beginning) Accept(state int, next byte) int {
+func (b accepting) Accept(state int, next byte) int {
 	if state == begun {
 		return begun
 	}

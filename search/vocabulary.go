@@ -76,6 +76,9 @@ func isOwnStem(field int, stem string) bool {
 		return true
 	}
 	tokens := analysis.Analyze(lang, stem)
+	if len(tokens) == 0 {
+		return false // a stop word: tonnes is not found by ton
+	}
 	return len(tokens) != 1 || tokens[0].Fold != stem || tokens[0].Text == stem
 }
 

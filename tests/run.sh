@@ -28,11 +28,12 @@ if command -v node >/dev/null && [ "$(node -p 'process.versions.node.split(".")[
 	if (cd tests && npm ci --no-audit --no-fund --loglevel=error >/dev/null); then
 		node_ready=1
 		export CARREL_AXE="$PWD/tests/node_modules/axe-core/axe.min.js"
+		export CARREL_INSTANTSEARCH="$PWD/tests/node_modules/instantsearch.js/dist/instantsearch.production.min.js"
 	else
 		not_run "Node checks: npm could not install what they need"
 	fi
 else
-	not_run "Node checks (accessibility by axe, OpenAPI linter, JavaScript types): Node 20 or newer is not on the PATH"
+	not_run "Node checks (accessibility by axe, InstantSearch widgets, OpenAPI linter, JavaScript types): Node 20 or newer is not on the PATH"
 fi
 
 if [ "$missing" = 1 ] && [ "${CARREL_REQUIRE:-}" = 1 ]; then

@@ -27,7 +27,8 @@ type resultsPage struct {
 	Sorts     []choice
 	More      string // address of the next page of results
 	First     string // address of the first page, when this is a later one
-	Corrected string
+	Corrected string // a query that finds more
+	Meant     string // its address
 	Relaxed   bool
 	Drops     []drop // without results: what to give up
 	Unready   bool   // the index is being built
@@ -88,6 +89,9 @@ func (p *pages) results(r *http.Request, v *visit, q query) (resultsPage, int, e
 		page.QueryID = found.QueryID
 	}
 	page.Total, page.Corrected, page.Relaxed = found.Total, found.Corrected, found.Relaxed
+	if found.Corrected != "" {
+		page.Meant = q.with(func(r *search.Request) { r.Q = found.Corrected }).url()
+	}
 	page.CountText = v.text.Plural("page.search.count", found.Total, nil)
 	if found.Next != nil {
 		next := q

@@ -15,6 +15,8 @@ const minIse = 5
 var iseEndings = []string{"e", "ed", "er", "ers", "es", "ing", "ation", "ations", "ational", "able", "ably", "ingly"}
 
 // keepsIse lists the ends of bases that have their s in America too: advise, supervised, enterprise, exercises.
+//
+//nolint:misspell // ends of words
 var keepsIse = strings.Fields(`vis wis rais prais appris enterpris surpris mpris repris sunris upris moonris highris cris exercis precis
 	concis excis exorcis incis circumcis abscis promis premis demis surmis merchandis franchis advertis expertis chastis treatis paradis
 	disguis cruis bruis marquis louis despis practis pois nois tois uois mortis ais valis denis chemis frambois soubis trellis mantis tennis

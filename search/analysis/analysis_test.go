@@ -339,7 +339,7 @@ func TestBritish(t *testing.T) {
 		}
 	}
 	// What America writes with an s, or with ll, stays as it is.
-	for _, w := range strings.Fields(`advise advising adviser advertise advertising arise chaise comprise compromise concise cruise demise devise disguise
+	for w := range strings.FieldsSeq(`advise advising adviser advertise advertising arise chaise comprise compromise concise cruise demise devise disguise
 		enterprise enterprises exercise exercises excise expertise franchise franchises improvise improvisation likewise merchandise merchandising noise
 		otherwise paradise poise praise precise premise premises promise promising raise raising reprise revise revising rise sunrise supervise supervised
 		unsupervised supervising surprise surprising televise treatise turquoise uprising wise analyses crises bases theses irises trellises

@@ -18,7 +18,6 @@ type entry struct {
 	written string
 	fold    string
 	stem    string
-	accents string // see Written
 	kind    Kind
 	stop    bool
 }
@@ -45,17 +44,6 @@ func cacheOf(l Lang) *cache {
 	return caches[Other]
 }
 
-// find returns what is remembered of a word, or nil.
-func (c *cache) find(written string) *entry {
-	if len(written) > cacheWord {
-		return nil
-	}
-	if e := c.slots[maphash.String(c.seed, written)%cacheSlots].Load(); e != nil && e.written == written {
-		return e
-	}
-	return nil
-}
-
 // get analyses a word as written. The shape follows from how it is written, so it is no part of the key.
 func (c *cache) get(written string, sh shape) *entry {
 	if len(written) > cacheWord {
@@ -74,9 +62,6 @@ func (c *cache) get(written string, sh shape) *entry {
 func (c *cache) make(written string, sh shape) *entry {
 	fold, kind := foldShape(written, sh)
 	e := &entry{written: written, fold: fold, stem: fold, kind: kind}
-	if c.lang == Other { // where Written looks
-		e.accents = accents(written, fold, sh)
-	}
 	if kind != KindWord {
 		return e
 	}

@@ -19,4 +19,4 @@
 package analysis
 
 // Version names the rules of this package. An index made by another version must be rebuilt.
-const Version = 2
+const Version = 3

@@ -61,7 +61,7 @@ var spellings = sync.OnceValue(func() *spelling {
 		t.lists = append(t.lists, list)
 		for rest = rest[n:]; rest != "" && rest[0] >= utf8.RuneSelf; {
 			r, size := utf8.DecodeRuneInString(rest)
-			t.of[r-pinyinFirst] = uint16(len(t.lists) - 1) //nolint:gosec // a test counts them
+			t.of[r-pinyinFirst] = uint16(len(t.lists) - 1)
 			rest = rest[size:]
 		}
 	}

@@ -157,7 +157,11 @@ func TestPairKeys(t *testing.T) {
 		{"长行", []string{"zhang xing", "zhang hang", "chang xing", "zhang heng", "chang hang", "chang heng"}, []string{"zx", "zh", "cx", "ch"}},
 		{"女生", []string{"nv sheng", "nu sheng"}, []string{"ns"}},
 		{"數據", []string{"shu ju", "shuo ju"}, []string{"sj"}},
-		{"数", nil, nil}, {"数据库", nil, nil}, {"数a", nil, nil}, {"ひら", nil, nil}, {"", nil, nil},
+		{"数", nil, nil},
+		{"数据库", nil, nil},
+		{"数a", nil, nil},
+		{"ひら", nil, nil},
+		{"", nil, nil},
 	}
 	for _, tt := range tests {
 		if d := cmp.Diff(tt.keys, PairKeys(tt.pair)); d != "" {
@@ -222,7 +226,7 @@ func TestPinyinCases(t *testing.T) {
 }
 
 func BenchmarkPinyin(b *testing.B) {
-	run := []rune("数据科学与机器学习入门")
+	run := "数据科学与机器学习入门"
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, r := range run {

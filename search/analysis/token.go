@@ -111,7 +111,10 @@ func appendUnit(dst []Token, c *cache, text string, u *unit, pos int, all bool) 
 	if e.fold == "" || stop && !all {
 		return dst
 	}
-	parts := indexedParts(e, text, u)
+	var parts []span
+	if u.n > 0 { // few words are compounds
+		parts = indexedParts(e, text, u)
+	}
 	dst = append(dst, Token{
 		Text: e.stem, Fold: e.fold, Start: u.start, End: u.end, Pos: pos, Kind: e.kind, Whole: len(parts) > 0, Stop: stop,
 	})

@@ -1,7 +1,9 @@
 package analysis
 
 import (
+	"hash/maphash"
 	"strings"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -18,34 +20,44 @@ func Written(word string) string {
 	if ascii(word) {
 		return ""
 	}
-	c := caches[Other]
-	if e := c.find(word); e != nil {
-		return e.accents
+	if len(word) > cacheWord {
+		return accents(word)
 	}
+	slot := &accentSlots[maphash.String(accentSeed, word)%uint64(len(accentSlots))]
+	if m := slot.Load(); m != nil && m.word == word {
+		return m.accents
+	}
+	m := &accentedWord{word: strings.Clone(word), accents: accents(word)}
+	slot.Store(m)
+	return m.accents
+}
+
+// The words seen last that are not ASCII, as in a [cache]: a text has few, and a catalog the same ones again and again.
+var (
+	accentSeed  = maphash.MakeSeed()
+	accentSlots [cacheSlots]atomic.Pointer[accentedWord]
+)
+
+type accentedWord struct{ word, accents string }
+
+// accents returns the written form of a word that is not remembered.
+func accents(word string) string {
 	s := scanner{text: word}
 	u, ok := s.next()
 	switch {
-	case !ok || u.shape == shapeHan:
+	case !ok || u.shape == shapeHan || u.shape == shapeNumber:
 		return ""
-	case u.start > 0 || u.end < len(word): // no word of ours, yet it deserves an answer
-		u.shape = shapeWord
+	case u.start > 0 || u.end < len(word):
+		u.shape = shapeWord // no word of ours, yet it deserves an answer
 	}
-	return c.get(word, u.shape).accents
-}
-
-// accents returns the written form of a word whose fold and shape are known.
-func accents(written, fold string, sh shape) string {
-	if ascii(written) || sh == shapeNumber {
-		return ""
-	}
-	var form string
-	switch sh {
+	form := ""
+	switch u.shape {
 	case shapeCode, shapeSigned, shapeDotted:
-		form = eachPart(written, accented)
+		form = eachPart(word, accented)
 	default:
-		form = accented(written)
+		form = accented(word)
 	}
-	if form == fold {
+	if fold, _ := foldShape(word, u.shape); form == fold {
 		return ""
 	}
 	return form

@@ -3,6 +3,7 @@ package relevancetest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -59,21 +60,62 @@ type shelf struct {
 	dir     string
 }
 
-func newShelf(tb testing.TB) *shelf {
+func newShelf(tb testing.TB, dir string) *shelf {
 	tb.Helper()
-	dir := tb.TempDir()
 	c, err := catalog.Open(catalog.Config{
 		Path: filepath.Join(dir, "log.db"), Secrets: filepath.Join(dir, "secrets"), Now: clock, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
 	return &shelf{catalog: c, dir: filepath.Join(dir, "index")}
+}
+
+// shelves are those that several tests look at, filled once.
+var shelves = struct {
+	dir  string
+	open map[string]*shelf
+}{open: map[string]*shelf{}}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "relevancetest")
+	if err != nil {
+		panic(err)
+	}
+	shelves.dir = dir
+	code := m.Run()
+	for _, s := range shelves.open {
+		err = errors.Join(err, s.catalog.Close())
+	}
+	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// catalogs are those whose queries are judged.
+var catalogs = []struct {
+	name string
+	fill func(testing.TB, *shelf)
+}{{demoCatalog, fillDemo}, {realCatalog, fillReal}}
+
+// openShelf returns the shelf of a catalog, which nobody changes.
+func openShelf(tb testing.TB, name string, fill func(testing.TB, *shelf)) *shelf {
+	tb.Helper()
+	if name == realCatalog {
+		testData(tb, "catalogs")
+	}
+	s := shelves.open[name]
+	if s == nil {
+		dir := filepath.Join(shelves.dir, name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			tb.Fatal(err)
+		}
+		s = newShelf(tb, dir)
+		shelves.open[name] = s
+		fill(tb, s)
+	}
+	return s
 }
 
 // fill imports files as an administrator would.
@@ -115,18 +157,15 @@ func (s *shelf) with(tb testing.TB, change func(*search.Config), fn func(*search
 	}
 }
 
-func demoShelf(tb testing.TB) *shelf {
+func fillDemo(tb testing.TB, s *shelf) {
 	tb.Helper()
-	s := newShelf(tb)
 	s.fill(tb, ingest.Demo(), nil)
 	s.update(tb, ingest.PutDemoSynonyms)
-	return s
 }
 
-func realShelf(tb testing.TB) *shelf {
+func fillReal(tb testing.TB, s *shelf) {
 	tb.Helper()
 	dir := testData(tb, "catalogs")
-	s := newShelf(tb)
 	for _, f := range realFiles {
 		m, err := ingest.Preset(f.preset)
 		if err != nil {
@@ -136,7 +175,6 @@ func realShelf(tb testing.TB) *shelf {
 		s.fill(tb, []ingest.File{file}, m)
 	}
 	s.update(tb, putRealSynonyms)
-	return s
 }
 
 // putRealSynonyms writes what an editor of the real catalogs would.

@@ -31,7 +31,7 @@ func cranfieldRecords(tb testing.TB, path string) []abstract {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	var list []abstract
 	part := ""
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -64,7 +64,7 @@ func cranfieldQueries(tb testing.TB, dir string) []relevancetest.Query {
 			Locale: catalog.English, Text: strings.Join(words, " "), Grades: map[catalog.CourseID]relevancetest.Grade{},
 		})
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "cranqrel")) //nolint:gosec // of the test data
+	text, err := os.ReadFile(filepath.Join(dir, "cranqrel"))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -83,7 +83,12 @@ func cranfieldQueries(tb testing.TB, dir string) []relevancetest.Query {
 // cranfieldShelf is the collection as a catalog of published courses.
 func cranfieldShelf(tb testing.TB, docs []abstract) *shelf {
 	tb.Helper()
-	s := newShelf(tb)
+	s := newShelf(tb, tb.TempDir())
+	tb.Cleanup(func() {
+		if err := s.catalog.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
 	const batch = 350
 	for from := 0; from < len(docs); from += batch {
 		s.update(tb, func(tx *catalog.Tx) error {

@@ -74,7 +74,7 @@ func ReadGolden(path string) (Golden, error) {
 	if err != nil {
 		return g, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()

@@ -91,12 +91,9 @@ func TestRelevanceIsNoWorseThanGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		name string
-		open func(testing.TB) *shelf
-	}{{demoCatalog, demoShelf}, {realCatalog, realShelf}} {
+	for _, c := range catalogs {
 		t.Run(c.name, func(t *testing.T) {
-			s := c.open(t)
+			s := openShelf(t, c.name, c.fill)
 			queries := judged(t, c.name)
 			allVisible(t, s, queries)
 			results := s.ask(t, queries, nil)
@@ -120,13 +117,11 @@ func writeGolden(t *testing.T) {
 	var report strings.Builder
 	report.WriteString("# What make golden measured. The test of this package holds search to it.\n\n")
 	table := make([]relevancetest.Measured, len(variants()))
-	for _, c := range []struct {
-		name  string
-		shelf *shelf
-	}{{demoCatalog, demoShelf(t)}, {realCatalog, realShelf(t)}} {
+	for _, c := range catalogs {
+		s := openShelf(t, c.name, c.fill)
 		queries := judged(t, c.name)
 		for i, v := range variants() {
-			results := c.shelf.ask(t, queries, v.Change)
+			results := s.ask(t, queries, v.Change)
 			if i == 0 {
 				report.WriteString(relevancetest.Report(c.name, results) + "\n")
 			}

@@ -70,7 +70,7 @@ func ReadQueries(path string) ([]Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	var list []Query
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)

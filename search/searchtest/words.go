@@ -126,7 +126,7 @@ func (o *Oracle) matching(req search.Request, q query.Query, visible []*doc) (fo
 }
 
 func wantedWords(q query.Query) []wanted {
-	var every, telling []wanted
+	var every []wanted
 	for _, c := range q.Clauses {
 		if c.Kind != query.KindWord || c.Not {
 			continue
@@ -140,11 +140,18 @@ func wantedWords(q query.Query) []wanted {
 				x.prefix = w.Fold
 			}
 			every = append(every, x)
-			if !w.Stop {
-				telling = append(telling, x)
-			}
 		}
 	}
+	word := func(i int) *analysis.Word {
+		if i < 0 || i >= len(every) {
+			return nil
+		}
+		return &every[i].words[0]
+	}
+	for i := range every {
+		word(i).Join(word(i-1), word(i+1))
+	}
+	telling := slices.DeleteFunc(slices.Clone(every), func(w wanted) bool { return w.words[0].Stop })
 	if len(telling) > 0 {
 		return telling
 	}
@@ -169,11 +176,18 @@ func forgive(w *wanted, visible []*doc) {
 	if n >= 8 {
 		most = 2
 	}
-	for d := 1; d <= most; d++ {
+	type try struct {
+		from []string
+		d    int
+	}
+	for _, try := range []try{{[]string{fold}, 1}, {stems(w.words[0], fold), 1}, {[]string{fold}, 2}} {
+		if try.d > most {
+			continue
+		}
 		near := map[string]bool{}
 		for _, doc := range visible {
 			for t := range doc.exact {
-				if analysis.Distance(fold, t, d) != d || d > 1 && !strings.HasPrefix(t, fold[:size]) {
+				if !slices.ContainsFunc(try.from, func(f string) bool { return analysis.Distance(f, t, try.d) == try.d }) || try.d > 1 && !strings.HasPrefix(t, fold[:size]) {
 					continue
 				}
 				if !strings.ContainsFunc(t, func(r rune) bool { return !unicode.IsLetter(r) }) {
@@ -193,6 +207,18 @@ func forgive(w *wanted, visible []*doc) {
 	if w.prefix != "" && n >= 5 {
 		w.typing = fold
 	}
+}
+
+// stems returns the stems of a word that are long enough to be mistyped.
+func stems(w analysis.Word, fold string) (list []string) {
+	for _, l := range []analysis.Lang{analysis.English, analysis.French} {
+		for _, t := range analysis.Analyze(l, w.Text) {
+			if t.Fold == fold && t.Text != fold && utf8.RuneCountInString(t.Text) >= 4 {
+				list = append(list, t.Text)
+			}
+		}
+	}
+	return list
 }
 
 // spell adds what a word spells in pinyin.

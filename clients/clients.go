@@ -1,0 +1,9 @@
+// Package clients holds the modules for programs that call Carrel's API from elsewhere. They have no dependencies, and the server serves them.
+package clients
+
+import _ "embed"
+
+// InstantSearch is the search client for InstantSearch's widgets, an ES module.
+//
+//go:embed instantsearch.js
+var InstantSearch []byte
