@@ -30,6 +30,7 @@ import (
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
+	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
 	"github.com/carrel-lms/carrel/search/analysis"
@@ -146,11 +147,12 @@ func explain(err error) string {
 // The data folder.
 type folder string
 
-func (f folder) log() string     { return filepath.Join(string(f), "carrel.db") } // the changelog: all that matters
-func (f folder) local() string   { return filepath.Join(string(f), "local.db") }  // sessions, idempotency keys
-func (f folder) index() string   { return filepath.Join(string(f), "search") }    // a cache
-func (f folder) imports() string { return filepath.Join(string(f), "imports") }   // uploads and their errors
-func (f folder) secrets() string { return filepath.Join(string(f), "secrets") }   // keys, revoked tokens, the erased
+func (f folder) log() string     { return filepath.Join(string(f), "carrel.db") }  // the changelog: all that matters
+func (f folder) local() string   { return filepath.Join(string(f), "local.db") }   // sessions, idempotency keys
+func (f folder) index() string   { return filepath.Join(string(f), "search") }     // a cache
+func (f folder) insight() string { return filepath.Join(string(f), "insight.db") } // what was searched for: statistics
+func (f folder) imports() string { return filepath.Join(string(f), "imports") }    // uploads and their errors
+func (f folder) secrets() string { return filepath.Join(string(f), "secrets") }    // keys, revoked tokens, the erased
 
 const (
 	// startGrace is how long the ready line waits for the search index: longer, and search answers 503 meanwhile.
@@ -223,6 +225,7 @@ type server struct {
 	keys     *identity.Keyring
 	sessions *identity.Sessions
 	texts    *locales.Bundle
+	insight  *insight.Store
 	search   *search.Index
 	indexing coursesync.Progress
 	imports  *ingest.Jobs
@@ -256,7 +259,10 @@ func newServer(o options) (s *server, err error) {
 	if s.sessions, err = identity.NewSessions(s.local, s.keys, nil); err != nil {
 		return s, err
 	}
-	if s.search, err = search.Open(search.Config{Dir: data.index(), Catalog: s.catalog}); err != nil {
+	if s.insight, err = insight.Open(insight.Config{Path: data.insight()}); err != nil {
+		return s, err
+	}
+	if s.search, err = search.Open(search.Config{Dir: data.index(), Catalog: s.catalog, Past: s.insight}); err != nil {
 		return s, err
 	}
 	if s.imports, err = ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: data.imports(), Detect: analysis.Detect}); err != nil {
@@ -269,6 +275,7 @@ func newServer(o options) (s *server, err error) {
 func (s *server) front() error {
 	pages, err := web.New(web.Config{
 		Catalog: s.catalog, Search: s.search, Sessions: s.sessions, Keys: s.keys, Texts: s.texts, Demo: s.opt.demo, PublicURL: s.opt.publicURL,
+		Insight: s.insight, Address: func(r *http.Request) string { return s.api.Address(r) },
 	})
 	if err != nil {
 		return err
@@ -284,7 +291,7 @@ func (s *server) front() error {
 		proxies = append(proxies, prefix)
 	}
 	s.api, err = api.New(api.Config{
-		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports,
+		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports, Insight: s.insight,
 		Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: registry,
 		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0))},
 	})
@@ -296,7 +303,8 @@ func items(list string) []string {
 	return strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' })
 }
 
-// run serves until ctx ends. Start: demo catalog, listener, followers, ready. Stop: readiness off, requests drained, stats flushed, followers parked.
+// run serves until ctx ends. Start: demo catalog, listener, followers, ready. Stop: readiness off, requests drained, stats flushed, followers parked, and with the files the last
+// searches counted.
 func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	if s.opt.demo {
 		if err := s.loadDemo(ctx); err != nil {
@@ -315,6 +323,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.search, &s.indexing)) })
 	g.Go(func() error { return ended(s.imports.Run(failed)) })
 	g.Go(func() error { return ended(s.sessions.Run(failed)) })
+	g.Go(func() error { return ended(s.insight.Run(failed)) })
 	g.Go(func() error { return ended(s.api.Run(failed)) })
 	g.Go(func() error {
 		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -388,6 +397,9 @@ func (s *server) close() error {
 	if s.search != nil {
 		errs = append(errs, s.search.Close())
 	}
+	if s.insight != nil {
+		errs = append(errs, s.insight.Close())
+	}
 	if s.local != nil {
 		errs = append(errs, s.local.Close())
 	}
@@ -405,6 +417,8 @@ var (
 	descResets = prometheus.NewDesc("carrel_follower_resets_total", "How often a follower started over.", []string{"follower"}, nil)
 	descLog    = prometheus.NewDesc("carrel_log_bytes", "Size of the changelog's file.", nil, nil)
 	descIndex  = prometheus.NewDesc("carrel_index_bytes", "Size of the search index on disk.", nil, nil)
+	descAsked  = prometheus.NewDesc("carrel_insight_bytes", "Size of the file of search statistics.", nil, nil)
+	descNoted  = prometheus.NewDesc("carrel_insight_records_total", "Searches, clicks and enrollments, by what became of them in the statistics.", []string{"outcome"}, nil)
 )
 
 // Describe lists the metrics, for Prometheus.
@@ -421,6 +435,13 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descResets, prometheus.CounterValue, float64(state.Resets), "search")
 	ch <- prometheus.MustNewConstMetric(descLog, prometheus.GaugeValue, float64(sizeOf(folder(g.s.opt.data).log())))
 	ch <- prometheus.MustNewConstMetric(descIndex, prometheus.GaugeValue, float64(sizeOf(folder(g.s.opt.data).index())))
+	asked := g.s.insight.Stats()
+	ch <- prometheus.MustNewConstMetric(descAsked, prometheus.GaugeValue, float64(asked.FileBytes))
+	for outcome, n := range map[string]uint64{
+		"written": asked.Written, "dropped": asked.Dropped, "refused": asked.Refused, "merged": asked.Merged, "unmatched": asked.Unmatched, "without_text": asked.Private,
+	} {
+		ch <- prometheus.MustNewConstMetric(descNoted, prometheus.CounterValue, float64(n), outcome)
+	}
 }
 
 // sizeOf adds up the files of a folder, or gives the size of a file.

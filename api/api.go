@@ -24,6 +24,7 @@ import (
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
+	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
 )
@@ -40,7 +41,8 @@ type Config struct {
 	Local    *bolt.DB           // local.db, for idempotency keys
 	Texts    *locales.Bundle
 	Imports  *ingest.Jobs
-	Web      http.Handler // gets what is not the API's; nil answers 404
+	Insight  *insight.Store // nil: nothing is counted
+	Web      http.Handler   // gets what is not the API's; nil answers 404
 
 	CORSOrigins    []string       // "https://learn.example.org"; "*" lets all read
 	TrustedProxies []netip.Prefix // X-Forwarded-For counts when it comes from one of these

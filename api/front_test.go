@@ -306,7 +306,7 @@ func TestAddress(t *testing.T) {
 		if tt.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", tt.forwarded)
 		}
-		if got := a.address(r); got != tt.want {
+		if got := a.Address(r); got != tt.want {
 			t.Errorf("%s behind %q is %q, want %q", tt.remote, tt.forwarded, got, tt.want)
 		}
 	}

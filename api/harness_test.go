@@ -26,6 +26,7 @@ import (
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
+	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -73,6 +74,7 @@ type server struct {
 	catalog *catalog.Catalog
 	index   *search.Index
 	keys    *identity.Keyring
+	insight *insight.Store
 	clock   *testClock
 }
 
@@ -111,7 +113,10 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	s.catalog, err = catalog.Open(catalog.Config{Path: filepath.Join(dir, "log.db"), Logger: quiet, Now: s.clock.now})
 	must("catalog")
 	t.Cleanup(func() { _ = s.catalog.Close() })
-	s.index, err = search.Open(search.Config{Dir: filepath.Join(dir, "search"), Catalog: s.catalog, Logger: quiet, Now: s.clock.now})
+	s.insight, err = insight.Open(insight.Config{Path: filepath.Join(dir, "insight.db"), Logger: quiet, Now: s.clock.now})
+	must("insight")
+	t.Cleanup(func() { _ = s.insight.Close() })
+	s.index, err = search.Open(search.Config{Dir: filepath.Join(dir, "search"), Catalog: s.catalog, Past: s.insight, Logger: quiet, Now: s.clock.now})
 	must("search")
 	t.Cleanup(func() { _ = s.index.Close() })
 	local, err := bolt.Open(filepath.Join(dir, "local.db"), 0o600, &bolt.Options{NoSync: true})
@@ -126,7 +131,7 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	jobs, err := ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: filepath.Join(dir, "imports"), Logger: quiet})
 	must("imports")
 	cfg := Config{
-		Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Logger: quiet, Now: s.clock.now,
+		Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
 		Limits: Limits{Rate: -1},
 	}
 	for _, fn := range change {
@@ -165,6 +170,8 @@ func (s *server) token(a catalog.Actor) string {
 
 var (
 	editor     = catalog.Actor{Subject: "ed", Name: "Ed", Roles: []catalog.Role{catalog.RoleEditor}}
+	admin      = catalog.Actor{Subject: "adm", Roles: []catalog.Role{catalog.RoleAdmin}}
+	acmeAdmin  = catalog.Actor{Subject: "acadm", Roles: []catalog.Role{catalog.RoleAdmin}, Org: "acme"}
 	translator = catalog.Actor{Subject: "tr", Roles: []catalog.Role{catalog.RoleTranslator}}
 	acme       = catalog.Actor{Subject: "ac", Roles: []catalog.Role{catalog.RoleEditor}, Org: "acme"}
 	learner    = catalog.Actor{Subject: "lea", Name: "Léa"}

@@ -100,6 +100,7 @@ func (a *API) answerGroup(r *http.Request, group []instantRequest, results []any
 	if err != nil {
 		return err
 	}
+	a.noteInstant(r, group, found)
 	for i := range group {
 		q, took := &group[i], 0
 		if i == 0 { // widgets add up the times of all results

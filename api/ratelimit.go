@@ -68,11 +68,7 @@ func (a *API) limit(w http.ResponseWriter, r *http.Request) error {
 	if a.limits.Rate < 0 {
 		return nil
 	}
-	key := "ip:" + a.address(r)
-	if who := callOf(r.Context()).actor.Subject; who != "" {
-		key = "sub:" + string(who)
-	}
-	left, wait := a.callers.take(key)
+	left, wait := a.callers.take(a.callerKey(r))
 	seconds := int(math.Ceil(wait.Seconds()))
 	window := max(int(math.Ceil(float64(a.limits.Burst)/a.limits.Rate)), 1)
 	refill := max(int(math.Ceil(float64(a.limits.Burst-left)/a.limits.Rate)), seconds)
@@ -84,9 +80,17 @@ func (a *API) limit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// address returns the caller's address: the connection's, or what a trusted proxy says that it is. An IPv6 caller is its /64,
+// callerKey tells callers apart: by subject, else by address.
+func (a *API) callerKey(r *http.Request) string {
+	if who := callOf(r.Context()).actor.Subject; who != "" {
+		return "sub:" + string(who)
+	}
+	return "ip:" + a.Address(r)
+}
+
+// Address returns the caller's address: the connection's, or what a trusted proxy says that it is. An IPv6 caller is its /64,
 // which one subscriber has whole.
-func (a *API) address(r *http.Request) string {
+func (a *API) Address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr

@@ -60,6 +60,8 @@ func paged(more ...string) []string { return append([]string{"limit", "cursor"},
 func (a *API) table() []route {
 	routes := slices.Concat(a.courseRoutes(), a.meRoutes(), a.opsRoutes(), a.curationRoutes(), []route{
 		{method: http.MethodGet, path: "/v2/search", do: a.search, search: true, anyLocale: true, reads: readsIndex},
+		{method: http.MethodGet, path: "/v2/search/insight", do: a.searchInsight, query: []string{"days", "language", "org", "limit"}, private: true},
+		{method: http.MethodPost, path: "/v2/events", do: a.postEvent},
 		{method: http.MethodPost, path: "/v2/instantsearch", do: a.instantSearch, query: []string{"after"}, lenient: true, reads: readsIndex},
 		{method: http.MethodGet, path: "/v2/suggest", do: a.suggest, query: []string{"q", "limit"}, reads: readsIndex},
 

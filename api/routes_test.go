@@ -141,6 +141,8 @@ func TestEveryOperation(t *testing.T) {
 	if found.json["total"] != 1.0 {
 		t.Errorf("the search found %v, want 1", found.json["total"])
 	}
+	ok("202", ask{method: http.MethodPost, path: "/v2/events", body: m{"query_id": found.text("query_id"), "type": "click", "id": "C1", "position": 1}})
+	ok("200", ask{method: get, path: "/v2/search/insight?days=7&language=en&limit=10", as: admin})
 	ok("200", ask{method: get, path: "/v2/suggest?q=lear&" + after})
 
 	imported := ok("202", ask{method: http.MethodPost, path: "/v2/imports", as: editor, body: "id,title\nC2,Two\n,none\n", header: map[string]string{"Content-Type": "text/csv"}})

@@ -25,6 +25,7 @@ func (a *API) search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.noteSearch(r, req, found)
 	body := *found
 	body.AsOf = a.asOfToken(found.Seq)
 	return sendJSON(w, http.StatusOK, body)

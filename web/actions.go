@@ -17,7 +17,7 @@ import (
 var doneTexts = map[string]string{
 	"enrolled": "done.enrolled", "withdrawn": "done.withdrawn", "bookmarked": "done.bookmarked", "unbookmarked": "done.unbookmarked",
 	"reviewed": "done.reviewed", "unreviewed": "done.unreviewed", "lesson": "done.lesson", "completed": "done.completed", "signed-in": "done.signed_in",
-	"signed-out": "done.signed_out", "erased": "done.erased",
+	"signed-out": "done.signed_out", "erased": "done.erased", "synonym": "done.synonym", "pinned": "done.pinned",
 }
 
 // back leads to the page that the form names, with a word about what was done.
@@ -30,7 +30,7 @@ func back(w http.ResponseWriter, r *http.Request, otherwise, done string) error 
 	q.Set("done", done)
 	u.RawQuery = q.Encode()
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, u.String(), http.StatusSeeOther)
+	http.Redirect(w, r, u.String(), http.StatusSeeOther) //nolint:gosec // localPath keeps it on this server
 	return nil
 }
 

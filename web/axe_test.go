@@ -25,6 +25,7 @@ import (
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
+	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
 	"github.com/carrel-lms/carrel/search/analysis"
@@ -35,8 +36,8 @@ import (
 // axePage is a page to check, and how it is looked at.
 type axePage struct {
 	name, path string
-	rich       bool // has parts that no other page has
-	signedIn   bool
+	rich       bool   // has parts that no other page has
+	as         string // the sample person who looks; "" is nobody
 	status     int64
 	prepare    string // JavaScript that brings the page into a state before the check; "" leaves it as it came
 }
@@ -45,21 +46,26 @@ type axePage struct {
 const openAll = `document.querySelectorAll("details:not(.menu)").forEach((d) => { d.open = true; })`
 
 var axePages = []axePage{
-	{"search", "/", true, false, http.StatusOK, ""},
-	{"search unfolded", "/", false, false, http.StatusOK, openAll},
-	{"search with filters", "/?q=python&level=beginner", true, false, http.StatusOK, ""},
-	{"search without results", "/?q=python&level=beginner&category=" + url.QueryEscape("cybersecurity"), false, false, http.StatusOK, ""},
-	{"filters opened", "/?level=beginner", false, false, http.StatusOK, `document.querySelector(".open-filters").click()`},
-	{"menus opened", "/courses/WEB120", false, true, http.StatusOK, `document.querySelectorAll(".menu").forEach((d) => { d.open = true; })`},
-	{"course, signed out", "/courses/PROG101", false, false, http.StatusOK, ""},
-	{"course, enrolled", "/courses/PROG101", true, true, http.StatusOK, openAll},
-	{"lesson", "/courses/PROG101/lessons/l2", true, true, http.StatusOK, openAll},
-	{"my courses", "/me", true, true, http.StatusOK, ""},
-	{"my courses, signed out", "/me", false, false, http.StatusOK, ""}, // the page to sign in
-	{"delete my account", "/me/delete", true, true, http.StatusOK, ""},
-	{"sign in", "/sign-in", false, false, http.StatusOK, ""},
-	{"not found", "/nowhere", false, false, http.StatusNotFound, ""},
-	{"bad request", "/?min_rating=nine", false, false, http.StatusBadRequest, ""},
+	{"search", "/", true, "", http.StatusOK, ""},
+	{"search unfolded", "/", false, "", http.StatusOK, openAll},
+	{"search with filters", "/?q=python&level=beginner", true, "", http.StatusOK, ""},
+	{"search without results", "/?q=python&level=beginner&category=" + url.QueryEscape("cybersecurity"), false, "", http.StatusOK, ""},
+	{"filters opened", "/?level=beginner", false, "", http.StatusOK, `document.querySelector(".open-filters").click()`},
+	{"menus opened", "/courses/WEB120", false, "learner", http.StatusOK, `document.querySelectorAll(".menu").forEach((d) => { d.open = true; })`},
+	{"course, signed out", "/courses/PROG101", false, "", http.StatusOK, ""},
+	{"course, enrolled", "/courses/PROG101", true, "learner", http.StatusOK, openAll},
+	{"lesson", "/courses/PROG101/lessons/l2", true, "learner", http.StatusOK, openAll},
+	{"my courses", "/me", true, "learner", http.StatusOK, ""},
+	{"my courses, signed out", "/me", false, "", http.StatusOK, ""}, // the page to sign in
+	{"delete my account", "/me/delete", true, "learner", http.StatusOK, ""},
+	{"administration", "/admin", false, "admin", http.StatusOK, openAll},
+	{"search insight", "/admin/search", true, "admin", http.StatusOK, openAll},
+	{"search insight without a search", "/admin/search?days=7&org=acme", false, "admin", http.StatusOK, ""},
+	{"help a query", "/admin/search/fix?q=cobol", false, "admin", http.StatusOK, ""},
+	{"administration, as a learner", "/admin", false, "learner", http.StatusForbidden, ""},
+	{"sign in", "/sign-in", false, "", http.StatusOK, ""},
+	{"not found", "/nowhere", false, "", http.StatusNotFound, ""},
+	{"bad request", "/?min_rating=nine", false, "", http.StatusBadRequest, ""},
 }
 
 // axeView is one way of looking.
@@ -130,11 +136,11 @@ func TestAccessible(t *testing.T) {
 	script := axeScript(t)
 	browser := axeBrowser(t)
 	site := axeSite(t)
-	session := axeSignIn(t, site)
+	sessions := map[string]string{"learner": axeSignIn(t, site), "admin": axePost(t, site, "", "/sign-in", "as=admin")}
 	for i, page := range axePages {
 		t.Run(page.name, func(t *testing.T) {
 			for _, view := range page.views(i) {
-				got, err := axeCheck(browser, site, session, script, page, view)
+				got, err := axeCheck(browser, site, sessions[page.as], script, page, view)
 				if err != nil {
 					t.Fatalf("%s, %s: %v", page.path, view, err)
 				}
@@ -143,8 +149,8 @@ func TestAccessible(t *testing.T) {
 		})
 	}
 	t.Run("a planted mistake is found", func(t *testing.T) {
-		page := axePage{"planted", "/", false, false, http.StatusOK, `document.querySelector("main").insertAdjacentHTML("beforeend", "<button></button>")`}
-		got, err := axeCheck(browser, site, session, script, page, axeViews[0])
+		page := axePage{"planted", "/", false, "", http.StatusOK, `document.querySelector("main").insertAdjacentHTML("beforeend", "<button></button>")`}
+		got, err := axeCheck(browser, site, "", script, page, axeViews[0])
 		if err != nil || !slices.ContainsFunc(got.Violations, func(v axeViolation) bool { return v.ID == "button-name" }) {
 			t.Errorf("axe missed a button without a name: %+v, %v", got, err)
 		}
@@ -172,7 +178,7 @@ func axeCheck(browser context.Context, site, session, script string, p axePage, 
 	var got axeResult
 	tab, closeTab := chromedp.NewContext(browser)
 	defer closeTab()
-	if err := chromedp.Do(tab, view.screen(), axeSetUp(site, session, p, view)); err != nil {
+	if err := chromedp.Do(tab, view.screen(), axeSetUp(site, session, view)); err != nil {
 		return got, err
 	}
 	res, err := chromedp.RunResponse(tab, chromedp.Navigate(site+p.path))
@@ -201,7 +207,7 @@ func axeCheck(browser context.Context, site, session, script string, p axePage, 
 }
 
 // axeSetUp makes the browser prefer a scheme, and gives it the cookies of a visitor.
-func axeSetUp(site, session string, p axePage, view axeView) chromedp.Action[chromedp.Void] {
+func axeSetUp(site, session string, view axeView) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: view.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
@@ -213,7 +219,7 @@ func axeSetUp(site, session string, p axePage, view axeView) chromedp.Action[chr
 			return err
 		}
 		cookies := map[string]string{"carrel_locale": view.lang}
-		if p.signedIn {
+		if session != "" {
 			cookies["carrel_session"] = session
 		}
 		for name, value := range cookies {
@@ -309,7 +315,13 @@ func axeSite(t *testing.T) string {
 	t.Cleanup(func() { cancel(); <-done })
 	err = index.WaitFor(t.Context(), head)
 	must("index")
-	handler, err := web.New(web.Config{Catalog: c, Search: index, Sessions: sessions, Keys: keys, Texts: texts, Demo: true, Logger: quiet})
+	asked, err := insight.Open(insight.Config{Path: filepath.Join(dir, "insight.db"), Logger: quiet})
+	must("insight")
+	t.Cleanup(func() { _ = asked.Close() })
+	for q, found := range map[string]int{"python": 3, "données": 1, "cobol": 0} {
+		asked.Searched(insight.Search{Caller: q, Locale: catalog.English, Text: q, Key: q, First: true, Total: found})
+	}
+	handler, err := web.New(web.Config{Catalog: c, Search: index, Sessions: sessions, Keys: keys, Texts: texts, Insight: asked, Demo: true, Logger: quiet})
 	must("pages")
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -319,35 +331,41 @@ func axeSite(t *testing.T) string {
 // axeSignIn signs in as the sample learner and lets the account have something of everything. It returns the session.
 func axeSignIn(t *testing.T, site string) string {
 	t.Helper()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	session := ""
+	session := axePost(t, site, "", "/sign-in", "as=learner")
 	for _, step := range []struct{ path, form string }{
-		{"/sign-in", "as=learner"},
 		{"/courses/PROG101/enroll", ""},
 		{"/courses/PROG101/lessons/l1/done", ""},
 		{"/courses/PROG101/review", "rating=4&text=Clear+and+short."},
 		{"/courses/WEB120/enroll", ""},
 		{"/courses/ML110/bookmark", "on=true"},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, site+step.path, strings.NewReader(step.form))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.AddCookie(&http.Cookie{Name: "carrel_session", Value: session})
-		res, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusSeeOther {
-			t.Fatalf("%s: %s", step.path, res.Status)
-		}
-		for _, c := range res.Cookies() {
-			if c.Name == "carrel_session" {
-				session = c.Value
-			}
-		}
+		axePost(t, site, session, step.path, step.form)
 	}
 	return session
+}
+
+// axePost sends a form, and returns the session that the answer sets, if it sets one.
+func axePost(t *testing.T, site, session, path, form string) string {
+	t.Helper()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, site+path, strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.AddCookie(&http.Cookie{Name: "carrel_session", Value: session})
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%s: %s", path, res.Status)
+	}
+	for _, c := range res.Cookies() {
+		if c.Name == "carrel_session" {
+			return c.Value
+		}
+	}
+	return ""
 }

@@ -58,6 +58,7 @@ type walk struct {
 	t    *testing.T
 	ctx  context.Context
 	base string
+	site *site
 }
 
 func (w walk) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -142,6 +143,14 @@ func suggestions(s *site) http.Handler {
 	})
 }
 
+// answers is what of the API the pages use.
+func answers(s **site) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v2/events", func(w http.ResponseWriter, r *http.Request) { events(*s)(w, r) })
+	mux.HandleFunc("/v2/suggest", func(w http.ResponseWriter, r *http.Request) { suggestions(*s).ServeHTTP(w, r) })
+	return mux
+}
+
 // TestBrowser walks through the pages as people do, in one browser, each walk in a context of its own.
 func TestBrowser(t *testing.T) {
 	ctx := browser(t)
@@ -149,14 +158,14 @@ func TestBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, walkThrough := range map[string]func(walk){
-		"search": walkSearch, "place": walkPlace, "learning": walkLearning, "keyboard": walkKeyboard, "quiet": walkQuiet,
+		"search": walkSearch, "place": walkPlace, "learning": walkLearning, "keyboard": walkKeyboard, "quiet": walkQuiet, "told": walkTold,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s *site
-			s = newSite(t, options{demo: true, api: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { suggestions(s).ServeHTTP(w, r) })})
+			s = newSite(t, options{demo: true, api: answers(&s)})
 			tab, cancel := chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
 			defer cancel()
-			w := walk{t: t, ctx: tab, base: s.server.URL}
+			w := walk{t: t, ctx: tab, base: s.server.URL, site: s}
 			w.do()
 			walkThrough(w)
 		})
@@ -274,6 +283,43 @@ func (w walk) tabTo(js string) {
 		}
 	}
 	w.t.Fatalf("%d times Tab did not lead to %s", mostTabs, js)
+}
+
+// walkTold chooses courses from the first page and from what was added to it, and enrolls: the server is told which, and where they stood.
+func walkTold(w walk) {
+	w.open("/sign-in")
+	w.click(`button[name], form[action="/sign-in"] button`)
+	w.shows("You are signed in.")
+	w.open("/?q=algebra&sort=title")
+	w.click("[data-more]")
+	w.until(`document.querySelectorAll("#cards > li").length === 20`)
+	w.click("#cards > li:nth-child(17) h3 a")
+	w.until(`location.pathname.startsWith("/courses/ALG")`)
+	w.click(`form[action$="/enroll"] button`)
+	w.shows("You are enrolled.")
+	w.open("/?q=algebra&sort=title")
+	w.click("#cards > li:nth-child(3) h3 a")
+	w.until(`location.pathname.startsWith("/courses/ALG")`)
+	w.untilTrue("two clicks, at 3 and 17, and an enrollment", func() bool {
+		r := w.site.report("").Totals
+		return r.Clicks == 2 && *r.Position == 10 && r.Enrolls == 1
+	})
+}
+
+// untilTrue waits for what the server knows.
+func (w walk) untilTrue(what string, is func() bool) {
+	w.t.Helper()
+	deadline := time.NewTimer(waitForEach)
+	defer deadline.Stop()
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
+	for !is() {
+		select {
+		case <-deadline.C:
+			w.t.Fatalf("waited in vain for %s: %+v, %+v", what, w.site.report("").Totals, w.site.insight.Stats())
+		case <-look.C:
+		}
+	}
 }
 
 // walkQuiet looks for trouble: nothing that the policy forbids is tried, nothing fails, nothing overflows, on a phone and on a desk.

@@ -32,6 +32,7 @@ type resultsPage struct {
 	Relaxed   bool
 	Drops     []drop // without results: what to give up
 	Unready   bool   // the index is being built
+	QueryID   string // by which clicks are told; "" when they are not
 }
 
 // choice is an entry of the sort menu.
@@ -55,7 +56,7 @@ func (p *pages) searchPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q.req.Actor, q.req.Locale = v.actor, v.locale
-	page, status, err := p.results(r.Context(), v, q)
+	page, status, err := p.results(r, v, q)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,8 @@ func (p *pages) searchPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // results answers a query. While the index is being built the page stands without results, and says so.
-func (p *pages) results(ctx context.Context, v *visit, q query) (resultsPage, int, error) {
+func (p *pages) results(r *http.Request, v *visit, q query) (resultsPage, int, error) {
+	ctx := r.Context()
 	page := resultsPage{Q: q.req.Q, Plain: q.plain(), ClearURL: query{search.Request{Q: q.req.Q, Sort: q.req.Sort}}.url(), Sorts: v.sorts(q), Free: q.req.Free}
 	found, err := p.search(ctx, q.req)
 	if fault.Is(err, fault.NotReady) {
@@ -82,6 +84,9 @@ func (p *pages) results(ctx context.Context, v *visit, q query) (resultsPage, in
 	}
 	if err != nil {
 		return page, 0, err
+	}
+	if p.noteSearch(r, v, q, found) {
+		page.QueryID = found.QueryID
 	}
 	page.Total, page.Corrected, page.Relaxed = found.Total, found.Corrected, found.Relaxed
 	if found.Corrected != "" {

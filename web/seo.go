@@ -87,7 +87,7 @@ func (p *pages) serveSitemap(w http.ResponseWriter, r *http.Request) error {
 func (p *pages) robots(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	_, err := fmt.Fprintf(w, "User-agent: *\nDisallow: /v2/\nDisallow: /me\nDisallow: /sign-in\nDisallow: /*?*cursor=\n\nSitemap: %s/sitemap.xml\n", p.base(r))
+	_, err := fmt.Fprintf(w, "User-agent: *\nDisallow: /v2/\nDisallow: /me\nDisallow: /admin\nDisallow: /sign-in\nDisallow: /*?*cursor=\n\nSitemap: %s/sitemap.xml\n", p.base(r))
 	return ignoreGone(err)
 }
 

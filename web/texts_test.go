@@ -60,8 +60,15 @@ func TestEveryTextExists(t *testing.T) {
 		"sort.relevance", "sort.rating", "sort.newest", "sort.popular", "sort.title", "sort.duration",
 		"action.enroll", "action.continue", "action.again", "action.sign-in", "action.enrolled", "action.upcoming", "action.closed", "action.archived", "action.draft",
 		"page.sign_in.role_learner", "page.sign_in.role_editor", "page.sign_in.role_admin",
+		"page.insight.chart_searches", "page.insight.chart_clicks", "page.insight.searches", "page.insight.no_results", "page.insight.ctr", "page.insight.position",
+		"page.insight.position_note", "page.insight.enrolls",
 	} {
 		ids[id] = "code"
+	}
+	for _, name := range []string{"searches", "clicks"} {
+		for _, part := range []string{"wide", "narrow", "tip", "desc"} {
+			ids["page.insight.chart_"+name+"_"+part] = "chart.go"
+		}
 	}
 	for code := range ownTexts {
 		ids["page.error."+string(code)+".title"] = "problem.go"

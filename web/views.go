@@ -17,14 +17,19 @@ var templateFiles embed.FS
 
 // The pages, each a file in templates/ that fills in layout.html.
 const (
-	viewSearch = "search"
-	viewCourse = "course"
-	viewLesson = "lesson"
-	viewMe     = "me"
-	viewErase  = "erase"
-	viewSignIn = "signin"
-	viewError  = "error"
+	viewSearch  = "search"
+	viewCourse  = "course"
+	viewLesson  = "lesson"
+	viewMe      = "me"
+	viewErase   = "erase"
+	viewAdmin   = "admin"
+	viewInsight = "insight"
+	viewFix     = "fix"
+	viewSignIn  = "signin"
+	viewError   = "error"
 )
+
+var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewError}
 
 // views holds every page, parsed once for each language: a template's words are bound to its printer.
 type views struct {
@@ -35,7 +40,7 @@ func loadViews(texts *locales.Bundle, files *assets) (*views, error) {
 	v := &views{byTag: map[locales.Tag]map[string]*template.Template{}}
 	for _, tag := range locales.Tags {
 		v.byTag[tag] = map[string]*template.Template{}
-		for _, name := range []string{viewSearch, viewCourse, viewLesson, viewMe, viewErase, viewSignIn, viewError} {
+		for _, name := range viewNames {
 			t, err := template.New("layout.html").Funcs(funcs(texts.Printer(tag), files)).
 				ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 			if err != nil {
@@ -89,6 +94,7 @@ type layout struct {
 	Alternates []langLink
 	Languages  []langLink
 	Actor      *catalog.Actor // nil when nobody is signed in
+	Admin      bool           // who administers
 	Done       string         // what the last action did, already in words
 	Section    string         // which entry of the navigation is this page
 	Kind       string         // of Open Graph
@@ -139,7 +145,7 @@ func (p *pages) complete(r *http.Request, v *visit, l *layout) {
 		l.Address = p.base(r) + l.Path
 	}
 	if !v.actor.Anonymous() {
-		l.Actor = &v.actor
+		l.Actor, l.Admin = &v.actor, v.actor.Has(catalog.RoleAdmin)
 	}
 	if l.Kind == "" {
 		l.Kind = "website"

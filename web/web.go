@@ -21,6 +21,7 @@ import (
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/identity"
+	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
 )
@@ -32,11 +33,13 @@ type Config struct {
 	Sessions *identity.Sessions
 	Keys     *identity.Keyring // not needed yet: Sessions verifies one-time links
 	Texts    *locales.Bundle
+	Insight  *insight.Store // counts searches and reports to administrators; nil: neither
 
-	Demo      bool             // offer to sign in as a sample person, on a loopback address only
-	PublicURL string           // under which browsers reach this server; "" takes it from each request
-	Logger    *slog.Logger     // slog.Default when nil
-	Now       func() time.Time // time.Now when nil
+	Address   func(*http.Request) string // of a visitor, behind whatever proxies; nil: of the connection
+	Demo      bool                       // offer to sign in as a sample person, on a loopback address only
+	PublicURL string                     // under which browsers reach this server; "" takes it from each request
+	Logger    *slog.Logger               // slog.Default when nil
+	Now       func() time.Time           // time.Now when nil
 }
 
 // pages is the handler and what it is made of. Nothing in it changes after New, except the sitemap's cache.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/identity"
+	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -30,6 +31,7 @@ type site struct {
 	catalog *catalog.Catalog
 	index   *search.Index
 	keys    *identity.Keyring
+	insight *insight.Store
 	server  *httptest.Server
 }
 
@@ -61,8 +63,11 @@ func newSite(t *testing.T, o options) *site {
 	s.keys = must[*identity.Keyring](t)(identity.OpenKeyring(filepath.Join(dir, "secrets"), nil))
 	sessions := must[*identity.Sessions](t)(identity.NewSessions(local, s.keys, nil))
 	texts := must[*locales.Bundle](t)(locales.Load(""))
+	s.insight = must[*insight.Store](t)(insight.Open(insight.Config{Path: filepath.Join(dir, "insight.db"), Logger: logger}))
+	t.Cleanup(func() { _ = s.insight.Close() })
 	pages := must[http.Handler](t)(New(Config{
 		Catalog: s.catalog, Search: s.index, Sessions: sessions, Keys: s.keys, Texts: texts, Demo: o.demo, PublicURL: o.public, Logger: logger,
+		Insight: s.insight,
 	}))
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)

@@ -3,7 +3,7 @@
 //	go run . serve --demo --data DIR
 //	go run ./tests/screenshots --url http://127.0.0.1:8080 --out DIR
 //
-// It signs in as the sample learner and enrolls in a sample course, so the server must run with --demo on a loopback address. A file is
+// It signs in as the sample learner and enrolls in a sample course, and as the sample administrator after a few searches, so the server must run with --demo on a loopback address. A file is
 // named by page, language, width and scheme: course-fr-390-dark.png.
 package main
 
@@ -41,19 +41,22 @@ const (
 // view is a page to look at.
 type view struct {
 	name, path string
-	signedIn   bool
+	as         string // a sample person's key; "" is signed out
 }
 
 var views = []view{
-	{"search", "/", false},
-	{"results", "/?q=python&level=beginner", false},
-	{"nothing", "/?q=python&level=beginner&price_max=0&language=de", false},
-	{"course", "/courses/" + course, true},
-	{"course-out", "/courses/" + course, false},
-	{"lesson", "/courses/" + course + "/lessons/" + lesson, true},
-	{"me", "/me", true},
-	{"sign-in", "/sign-in", false},
-	{"missing", "/nowhere", false},
+	{"search", "/", ""},
+	{"results", "/?q=python&level=beginner", ""},
+	{"nothing", "/?q=python&level=beginner&price_max=0&language=de", ""},
+	{"course", "/courses/" + course, "learner"},
+	{"course-out", "/courses/" + course, ""},
+	{"lesson", "/courses/" + course + "/lessons/" + lesson, "learner"},
+	{"me", "/me", "learner"},
+	{"admin", "/admin", "admin"},
+	{"insight", "/admin/search", "admin"},
+	{"fix", "/admin/search/fix?q=kubernetes", "admin"},
+	{"sign-in", "/sign-in", ""},
+	{"missing", "/nowhere", ""},
 }
 
 // screen is how large a display is, in CSS pixels, and its kind: a phone's scroll bars take no room.
@@ -85,8 +88,15 @@ func run(server, out, only string) error {
 	if err := os.MkdirAll(out, 0o750); err != nil {
 		return err
 	}
-	session, err := signIn(ctx, server)
-	if err != nil {
+	sessions := map[string]string{}
+	for as, forms := range people {
+		session, err := signIn(ctx, server, as, forms)
+		if err != nil {
+			return err
+		}
+		sessions[as] = session
+	}
+	if err := look(ctx, server); err != nil {
 		return err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
@@ -103,7 +113,7 @@ func run(server, out, only string) error {
 			continue
 		}
 		for _, lang := range languages {
-			if err := pictures(ctx, server, out, v, lang, session); err != nil {
+			if err := pictures(ctx, server, out, v, lang, sessions[v.as]); err != nil {
 				return fmt.Errorf("%s in %s: %w", v.name, lang, err)
 			}
 		}
@@ -117,7 +127,7 @@ func pictures(ctx context.Context, server, out string, v view, lang, session str
 		for _, scheme := range schemes {
 			name := fmt.Sprintf("%s-%s-%d-%s.png", v.name, lang, screen.width, scheme)
 			tab, closeTab := chromedp.NewContext(ctx)
-			err := chromedp.Do(tab, chromedp.EmulateViewport(screen.width, screen.height, screen.kind), setUp(server, session, scheme, v.signedIn),
+			err := chromedp.Do(tab, chromedp.EmulateViewport(screen.width, screen.height, screen.kind), setUp(server, session, scheme),
 				chromedp.Navigate(server+withLocale(v.path, lang)), settled)
 			var picture []byte
 			if err == nil {
@@ -136,7 +146,7 @@ func pictures(ctx context.Context, server, out string, v view, lang, session str
 }
 
 // setUp makes the browser prefer a scheme, and signs it in or out.
-func setUp(server, session, scheme string, signedIn bool) chromedp.Action[chromedp.Void] {
+func setUp(server, session, scheme string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
@@ -144,7 +154,7 @@ func setUp(server, session, scheme string, signedIn bool) chromedp.Action[chrome
 		if err != nil {
 			return err
 		}
-		if _, err = cdp.Call(ctx, t, network.ClearBrowserCookies, cdp.Empty{}); err != nil || !signedIn {
+		if _, err = cdp.Call(ctx, t, network.ClearBrowserCookies, cdp.Empty{}); err != nil || session == "" {
 			return err
 		}
 		_, err = cdp.Call(ctx, t, network.SetCookie, network.SetCookieParams{Name: "carrel_session", Value: session, URL: server})
@@ -185,29 +195,37 @@ func withLocale(path, lang string) string {
 	return u.String()
 }
 
-// signIn signs in as the sample learner, enrolls, finishes a lesson and keeps a course for later: "My courses" then has something to show.
-func signIn(ctx context.Context, server string) (session string, err error) {
+// form is what a person sends before the pictures are taken.
+type form struct {
+	path   string
+	values url.Values
+}
+
+// people are the sample people who sign in. The learner enrolls, finishes a lesson and keeps a course for later: "My courses" then has something to show.
+var people = map[string][]form{
+	"admin": nil,
+	"learner": {
+		{"/courses/" + course + "/enroll", nil},
+		{"/courses/" + course + "/lessons/l1/done", nil},
+		{"/courses/WEB120/enroll", nil},
+		{"/courses/ML110/bookmark", url.Values{"on": {"true"}}},
+	},
+}
+
+// signIn signs a sample person in.
+func signIn(ctx context.Context, server, as string, forms []form) (session string, err error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return "", err
 	}
 	client := &http.Client{Jar: jar}
-	for _, form := range []struct {
-		path   string
-		values url.Values
-	}{
-		{"/sign-in", url.Values{"as": {"learner"}}},
-		{"/courses/" + course + "/enroll", nil},
-		{"/courses/" + course + "/lessons/l1/done", nil},
-		{"/courses/WEB120/enroll", nil},
-		{"/courses/ML110/bookmark", url.Values{"on": {"true"}}},
-	} {
+	for _, form := range append([]form{{"/sign-in", url.Values{"as": {as}}}}, forms...) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, server+form.path, strings.NewReader(form.values.Encode()))
 		if err != nil {
 			return "", err
 		}
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if err := post(client, req); err != nil {
+		if err := send(client, req); err != nil {
 			return "", err
 		}
 	}
@@ -223,7 +241,21 @@ func signIn(ctx context.Context, server string) (session string, err error) {
 	return "", errors.New("the server set no session: does it run with --demo?")
 }
 
-func post(client *http.Client, req *http.Request) error {
+// look makes searches, so that there is something to report.
+func look(ctx context.Context, server string) error {
+	for _, q := range []string{"python", "machine learning", "python", "kubernetes", "données", "机器学习", "kubernetes"} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server+"/?"+url.Values{"q": {q}}.Encode(), http.NoBody)
+		if err != nil {
+			return err
+		}
+		if err := send(http.DefaultClient, req); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func send(client *http.Client, req *http.Request) error {
 	res, err := client.Do(req)
 	if err != nil {
 		return err

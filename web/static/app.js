@@ -210,6 +210,7 @@ document.addEventListener("submit", async (e) => {
       announce(document.querySelector("h1")?.textContent || "");
       return;
     }
+    enrolled(f.action);
     const url = new URL(done.url);
     const said = done.doc.querySelector("#status p");
     url.searchParams.delete("done");
@@ -254,6 +255,48 @@ document.addEventListener("click", async (e) => {
   }
 });
 
+// ---------------------------------------------------------------- telling what was chosen
+
+const CAME = "carrel-came:";
+
+/**
+ * Tells the server what was done with a course that was found. Nothing depends on whether that arrives.
+ * @param {"click"|"enroll"} type @param {string} course @param {{query: string, position: number}} from
+ */
+function tell(type, course, from) {
+  const body = JSON.stringify({ query_id: from.query, type, id: course, position: from.position });
+  if (!navigator.sendBeacon?.("/v2/events", new Blob([body], { type: "application/json" }))) {
+    fetch("/v2/events", { method: "POST", body, headers: { "Content-Type": "application/json" }, credentials: "same-origin", keepalive: true }).catch(() => {});
+  }
+}
+
+/** The course that an address of its page or of its form names. @param {string} url */
+const courseIn = (url) => decodeURIComponent(new URL(url, location.href).pathname.split("/")[2] || "");
+
+/** Tells of a click on a course found, and remembers the search until one enrolls. @param {Event} e */
+function choose(e) {
+  const link = /** @type {HTMLAnchorElement|null} */ (/** @type {Element} */ (e.target).closest("#cards h3 a"));
+  const li = link?.closest("li"), all = li?.parentElement;
+  const query = li?.dataset.search || all?.dataset.search;
+  if (!link || !li || !all || !query) return;
+  const course = courseIn(link.href), from = { query, position: [...all.children].indexOf(li) + 1 };
+  tell("click", course, from);
+  try {
+    sessionStorage.setItem(CAME + course, JSON.stringify(from));
+  } catch { /* a full store: the enrollment is not told */ }
+}
+document.addEventListener("click", choose);
+document.addEventListener("auxclick", (e) => { if (e.button === 1) choose(e); });
+
+/** Tells of an enrollment in a course that was found. @param {string} action the form's address */
+function enrolled(action) {
+  if (!new URL(action).pathname.endsWith("/enroll")) return;
+  const course = courseIn(action), kept = sessionStorage.getItem(CAME + course);
+  if (!kept) return;
+  sessionStorage.removeItem(CAME + course);
+  tell("enroll", course, JSON.parse(kept));
+}
+
 /** Appends the next page of results. @param {HTMLAnchorElement} link */
 async function more(link) {
   link.setAttribute("aria-busy", "true");
@@ -263,6 +306,7 @@ async function more(link) {
     if (!cards || !fresh) { location.href = link.href; return; }
     const first = fresh.firstElementChild;
     cards.dataset.grown = "true";
+    for (const li of /** @type {Iterable<HTMLElement>} */ (fresh.children)) li.dataset.search = fresh.dataset.search; // which is another than the first page's
     cards.append(...document.adoptNode(fresh).children);
     const next = found.doc.querySelector("[data-more]");
     if (next) link.setAttribute("href", next.getAttribute("href") || "");

@@ -1,0 +1,37 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
+)
+
+// Pages for administrators. Those of an organization see and change what is its own, the staff's whatever there is.
+
+// forAdmins lets administrators in. Who is not signed in is led to the page for that, and back.
+func forAdmins(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		actor := visitOf(r.Context()).actor
+		switch {
+		case actor.Anonymous() && r.Method != http.MethodPost:
+			http.Redirect(w, r, signInURL(r.URL.RequestURI()), http.StatusSeeOther)
+			return nil
+		case actor.Anonymous():
+			return fault.New("web.admin", fault.Unauthorized)
+		case !actor.Has(catalog.RoleAdmin):
+			return fault.New("web.admin", fault.Forbidden)
+		}
+		return next(w, r)
+	}
+}
+
+// section is a part of the administration.
+type section struct{ URL, Icon, Title, About string }
+
+// adminPage leads to the parts of the administration.
+func (p *pages) adminPage(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r.Context())
+	sections := []section{{"/admin/search", "search", v.text.Text("page.insight.title", nil), v.text.Text("page.insight.about", nil)}}
+	return p.render(w, r, http.StatusOK, viewAdmin, layout{Title: v.text.Text("page.admin.title", nil), Section: "admin", Unlisted: true, Body: sections})
+}
