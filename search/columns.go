@@ -86,30 +86,11 @@ type columns struct {
 	instructors []*instructorInfo
 	curation    map[catalog.OrgID]*curation
 	prior       float64 // the mean rating over the catalog
-	lengths     [langs]lengthSum
 
 	norms [langs]struct {
 		once sync.Once
 		of   []float32
 	}
-}
-
-// lengthSum gives the mean length of the texts in a language.
-type lengthSum struct{ sum, n int64 }
-
-func (l *lengthSum) add(length int32, n int64) {
-	if length > 0 {
-		l.sum += n * int64(length)
-		l.n += n
-	}
-}
-
-// mean is at least 1.
-func (l *lengthSum) mean() float32 {
-	if l.n == 0 {
-		return 1
-	}
-	return float32(l.sum) / float32(l.n)
 }
 
 // labelInfo is a tag.
@@ -147,12 +128,32 @@ func (c *columns) norm(lang int) []float32 {
 	n := &c.norms[lang]
 	n.once.Do(func() {
 		n.of = make([]float32, c.n)
-		mean := c.lengths[lang].mean()
+		mean := c.meanLength(lang)
 		for i := range n.of {
 			n.of[i] = norm(float32(c.pages[i/pageRows].lengths[i%pageRows][lang]) / mean)
 		}
 	})
 	return n.of
+}
+
+// usualLength stands for the mean length of texts, in runes, where there are none to take it from.
+const usualLength = 1000
+
+// meanLength is the mean length of the texts in a language over the published courses of the public catalog. Everybody sees those, so that no score tells
+// how long a text is that its reader does not see.
+func (c *columns) meanLength(lang int) float32 {
+	var sum, n int64
+	for i := range c.n {
+		p, j := c.pages[i/pageRows], i%pageRows
+		if r := &p.rows[j]; r.org == 0 && r.state == published && p.lengths[j][lang] > 0 {
+			sum += int64(p.lengths[j][lang])
+			n++
+		}
+	}
+	if n == 0 {
+		return usualLength
+	}
+	return float32(sum) / float32(n)
 }
 
 // at returns what a reference means, nil when that is unknown.
@@ -209,6 +210,9 @@ func availabilityAt(opens, closes, now int64) int {
 
 // state is a course's state; 0 is a row without a course.
 type state uint8
+
+// published is the state that everybody may see.
+var published = stateOf(catalog.Published)
 
 var stateNames = [...]catalog.State{"", catalog.Draft, catalog.Published, catalog.Archived}
 

@@ -41,7 +41,7 @@ func (p *plan) correct(ctx context.Context, m *matches, total int) (string, erro
 	text, most := "", least-1
 	for _, pick := range picks(corrections) {
 		candidate := correctedText(p.query, corrections, pick)
-		n, relaxed, err := p.total(ctx, candidate)
+		n, relaxed, _, err := p.total(ctx, candidate)
 		if err != nil {
 			return "", err
 		}
@@ -66,25 +66,25 @@ func picks(corrections []correction) [][]int {
 	return list
 }
 
-// total counts what another query finds for the same caller, with the same filters.
-func (p *plan) total(ctx context.Context, text string) (n int, relaxed bool, err error) {
+// total counts what another query finds for the same caller, with the same filters. relaxed and guessed are those of its matches.
+func (p *plan) total(ctx context.Context, text string) (n int, relaxed, guessed bool, err error) {
 	q, err := query.Parse(text)
 	if err != nil {
-		return 0, false, nil //nolint:nilerr // too long, now that it is right: then it is no correction
+		return 0, false, false, nil //nolint:nilerr // too long, now that it is right: then it is no correction
 	}
 	req := *p.req
 	req.Q, req.Cursor, req.Facets, req.FacetQ, req.Limit, req.Explain = text, "", nil, "", 1, false
 	other, err := p.x.newPlan(p.gen, &req, q)
 	if err != nil {
-		return 0, false, err
+		return 0, false, false, err
 	}
 	other.turn, other.correcting = p.turn, true
 	c, m, done, err := other.find(ctx)
 	if err != nil {
-		return 0, false, err
+		return 0, false, false, err
 	}
 	defer done()
-	return c.total, m != nil && m.relaxed, nil
+	return c.total, m != nil && m.relaxed, m != nil && m.guessed, nil
 }
 
 // lookalikes returns, for words that hardly any course has, those one edit away that many have.

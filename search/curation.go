@@ -265,12 +265,13 @@ func (p *plan) curate() {
 	}
 }
 
+// apply notes what a pin says of the courses that the caller sees. The others take no place among the pins: a gap would tell of them.
 func (p *plan) apply(pin *catalog.Pin) {
 	if p.pinned == nil {
 		p.pinned = map[int32]pinned{}
 	}
 	note := func(id catalog.CourseID, fn func(*pinned)) {
-		if r, ok := p.x.dicts.courses.find(string(id)); ok {
+		if r, ok := p.x.dicts.courses.find(string(id)); ok && p.sees(int32(r)-1) { //nolint:gosec // as below
 			at := p.pinned[int32(r)-1] //nolint:gosec // far fewer than 2^31
 			fn(&at)
 			p.pinned[int32(r)-1] = at //nolint:gosec // as above

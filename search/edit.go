@@ -21,7 +21,6 @@ type edit struct {
 func newEdit(c *columns, d *dicts) *edit {
 	next := &columns{
 		pages: slices.Clone(c.pages), n: c.n, tags: c.tags, categories: c.categories, instructors: c.instructors, curation: c.curation, prior: c.prior,
-		lengths: c.lengths,
 	}
 	return &edit{columns: next, dicts: d, owned: map[*page]bool{}}
 }
@@ -65,26 +64,20 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 		t, _ := c.TextIn(name)
 		d.titles[l] = t.Title
 	}
-	e.setLengths(i, textLengths(c))
+	*e.lengths(i) = textLengths(c)
 	return i
 }
 
 // dropCourse empties a course's row; its stats go by a change of their own.
 func (e *edit) dropCourse(id catalog.CourseID) {
 	i, r := e.rowOf(id)
-	e.setLengths(i, [langs]int32{})
+	*e.lengths(i) = [langs]int32{}
 	*r = row{rating: r.rating, ratings: r.ratings, enrollments: r.enrollments, price: math.NaN()}
 	*e.details(i) = details{}
 }
 
-// setLengths writes the lengths of a course's texts and keeps the means.
-func (e *edit) setLengths(i int32, lengths [langs]int32) {
-	old := &e.pages[int(i)/pageRows].lengths[int(i)%pageRows]
-	for l := range lengths {
-		e.lengths[l].add(old[l], -1)
-		e.lengths[l].add(lengths[l], 1)
-	}
-	*old = lengths
+func (e *edit) lengths(i int32) *[langs]int32 {
+	return &e.pages[int(i)/pageRows].lengths[int(i)%pageRows]
 }
 
 // seal ends the edit: what searches walk over is made from the rows of each page that changed.

@@ -78,3 +78,12 @@ func (p *plan) seen(h *hot, list []uint8) []uint8 {
 	}
 	return list
 }
+
+// sees reports whether the caller sees a row, as seen does.
+func (p *plan) sees(i int32) bool {
+	if int(i) >= p.cols.n {
+		return false
+	}
+	r := p.cols.row(i)
+	return int(r.org) < len(p.allowed) && p.allowed[r.org]>>r.state&1 == 1
+}

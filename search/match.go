@@ -31,6 +31,7 @@ type matches struct {
 	words       int       // to be found
 	bound       float32   // no row's score is greater
 	relaxed     bool
+	guessed     bool         // a word is nowhere as it stands: typos were forgiven in it, or it was left out
 	corrections []correction // of typos, in order
 	rare        []word       // that hardly any course has
 	marks       marker       // what to highlight
@@ -242,9 +243,12 @@ func (m *matcher) word(w *word) (found bool, err error) {
 	if err := m.pinyin(w); err != nil {
 		return false, err
 	}
-	if len(m.current) == 0 && m.rules.typos {
-		if err := m.typos(w); err != nil {
-			return false, err
+	if len(m.current) == 0 {
+		m.out.guessed = true
+		if m.rules.typos {
+			if err := m.typos(w); err != nil {
+				return false, err
+			}
 		}
 	}
 	if err := m.accents(w); err != nil {

@@ -101,7 +101,8 @@ func (p *plan) complete(ctx context.Context, want string) ([]Suggestion, error) 
 	return mix(p.limit, past, tags, instructors, courses), nil
 }
 
-// past returns what others asked before, as far as it finds something for this caller.
+// past returns what others asked before, as far as it finds something for this caller by all of its words as they stand: what a typo or a minus
+// in it makes it find would show words that stand only in what the caller may not see.
 func (p *plan) past(ctx context.Context, want string) ([]candidate, error) {
 	if p.x.cfg.Past == nil {
 		return nil, nil
@@ -109,11 +110,15 @@ func (p *plan) past(ctx context.Context, want string) ([]candidate, error) {
 	share := max(1, p.limit/4)
 	var list []candidate
 	for _, text := range p.x.cfg.Past.Completions(p.req.Actor.Org, p.locale, want, maxTries+share) {
-		n, relaxed, err := p.total(ctx, text)
+		q, err := query.Parse(text)
+		if err != nil || slices.ContainsFunc(q.Clauses, func(c query.Clause) bool { return c.Not }) {
+			continue
+		}
+		n, relaxed, guessed, err := p.total(ctx, text)
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 && !relaxed {
+		if n > 0 && !relaxed && !guessed {
 			list = append(list, candidate{Suggestion: Suggestion{Text: text, Kind: SuggestQuery}, begins: true})
 		}
 		if len(list) == share {
