@@ -87,10 +87,24 @@ func (b *builder) fill(ctx context.Context) error {
 	}
 }
 
-// catchUp follows the log to its head.
+// catchUp follows the log to where its head is now: somebody may go on writing for ever.
 func (b *builder) catchUp(ctx context.Context) error {
-	return coursesync.CatchUp(ctx, b.x.cfg.Catalog.Log(), b)
+	log := b.x.cfg.Catalog.Log()
+	head, err := log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return coursesync.CatchUp(ctx, until{log, head}, b)
 }
+
+// until is a log that seems to grow no more.
+type until struct {
+	coursesync.Log
+	head coursesync.Seq
+}
+
+// Head implements coursesync.Log.
+func (u until) Head(context.Context) (coursesync.Seq, error) { return u.head, nil }
 
 // Name implements coursesync.Follower.
 func (b *builder) Name() string { return "search index being built" }

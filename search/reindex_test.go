@@ -131,7 +131,7 @@ func TestReindexUnderChange(t *testing.T) {
 			}
 		}
 	})
-	for range soak(3) {
+	for range soak(2) {
 		if err := x.Reindex(context.Background(), false); err != nil {
 			t.Error(err)
 		}
