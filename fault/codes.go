@@ -49,7 +49,7 @@ const (
 	AlreadyExists     Code = "already-exists"
 	Conflict          Code = "conflict" // the state does not allow it; args: state
 	EnrollClosed      Code = "enrollment-closed"
-	HasDependents     Code = "has-dependents" // other things refer to it
+	HasDependents     Code = "has-dependents"  // other things refer to it
 	ReindexRunning    Code = "reindex-running" // the search index is being rebuilt already
 	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"

@@ -183,9 +183,6 @@ func (b *builder) write(ctx context.Context, courses map[catalog.CourseID]*catal
 	if t != nil {
 		ids = append(ids, t.among(courses, cols)...)
 	}
-	for _, id := range ids {
-		b.x.dicts.courses.ref(string(id)) // its row, also when the live index has not come to it yet: see rowCache
-	}
 	w := &writing{x: b.x, store: b.store, cols: cols, courses: courses}
 	for part := range slices.Chunk(ids, buildBatch) {
 		if err := b.batch(ctx, w, part); err != nil {

@@ -26,6 +26,11 @@ const (
 	ReindexFailed    ReindexState = "failed"    // the old one is served
 )
 
+// ReindexStates lists them.
+func ReindexStates() []ReindexState {
+	return []ReindexState{ReindexIdle, ReindexBuilding, ReindexComparing, ReindexDone, ReindexRefused, ReindexFailed}
+}
+
 // ReindexStatus says how far a rebuild is.
 type ReindexStatus struct {
 	State              ReindexState
