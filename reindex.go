@@ -126,6 +126,9 @@ func (p program) rebuilding() func(rebuild) {
 	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		var bar *progressbar.ProgressBar
 		return func(now rebuild) {
+			if now.State == search.ReindexIdle {
+				return // it has not begun yet
+			}
 			if bar == nil {
 				bar = progressbar.NewOptions(now.Of, progressbar.OptionSetWriter(p.stderr), progressbar.OptionSetDescription("documents"),
 					progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("documents"),
@@ -136,7 +139,7 @@ func (p program) rebuilding() func(rebuild) {
 	}
 	last, state := time.Now(), search.ReindexBuilding
 	return func(now rebuild) {
-		if now.State != state || time.Since(last) >= linesEvery {
+		if now.State != search.ReindexIdle && (now.State != state || time.Since(last) >= linesEvery) {
 			last, state = time.Now(), now.State
 			p.say("%s: %d of %d documents\n", now.State, now.Documents, now.Of)
 		}

@@ -22,7 +22,7 @@ const (
 	maxShift = .10
 	// compareTerms of the commonest terms of a field are asked for, and as many drawn from all, alone and in pairs: enough that the loss of a
 	// kind of words shows, few enough for a minute at half a million courses.
-	compareTerms = 12
+	compareTerms = 8
 	// compareFirst hits are compared: the first page, which is what people see.
 	compareFirst = 10
 	// compareTries is how often the new index catches up before it is compared at another place than the old one.
@@ -175,14 +175,15 @@ func (x *Index) ask(ctx context.Context, b *builder, gen *generation, text strin
 		return 0, nil, err
 	}
 	p.turn = turn
-	resp, err := p.run(ctx)
+	c, _, done, err := p.find(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
-	for _, h := range resp.Hits {
-		first = append(first, h.ID)
+	defer done()
+	for _, k := range c.top {
+		first = append(first, k.id)
 	}
-	return resp.Total, first, nil
+	return c.total, first, nil
 }
 
 // questionsOf makes the questions about a field from the terms of both indexes. They end in a space: a last word that may go on would ask for

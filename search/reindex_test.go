@@ -330,7 +330,7 @@ func TestReindexRefuses(t *testing.T) {
 		replace bool
 		want    string // the percentage that tells
 	}{
-		{"a few documents are missing", 15, false, ""},
+		{"a few documents are missing", 40, false, ""},
 		{"many documents are missing", 6, false, "documents"},
 		{"documents hold other words", 3, true, "totals"},
 	} {
