@@ -164,11 +164,12 @@ func (x *Index) ask(ctx context.Context, b *builder, gen *generation, text strin
 	if err != nil {
 		return 0, nil, err
 	}
-	turn, err := b.admission.admit(ctx)
+	turn, err := b.admission.admit(ctx, false)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer turn.end()
+	turn.over(ctx, gen.cols.n)
 	defer x.broken(ctx, &err)()
 	p, err := x.newPlan(gen, &req, q)
 	if err != nil {
