@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -306,5 +307,33 @@ func (l *load) report(t *testing.T, when string) {
 	t.Logf("%s: %s", when, l.percentiles())
 	if diff := cmp.Diff(map[string]int{}, l.failed); diff != "" {
 		t.Errorf("%s, requests failed: %s", when, diff)
+	}
+}
+
+// A server that finds the index of another version serves from it at once, and replaces it by itself; the command asks it for one more.
+func TestUpgradeServes(t *testing.T) {
+	dir := filledFolder(t, 100)
+	live := liveName(dir)
+	version := filepath.Join(folder(dir).index(), live, "version")
+	text, err := os.ReadFile(version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	format, _, _ := strings.Cut(string(text), ",")
+	if err := os.WriteFile(version, []byte(format+", mapping 0, analysis 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token := adminToken(t, dir)
+	server := startServer(t, dir)
+	defer server.kill()
+	l := &load{client: http.DefaultClient, url: server.url, requests: []string{"/v2/search?q=a&limit=1"}}
+	l.run(t.Context(), 1, func(asked int) bool { return asked >= 10 && (liveName(dir) != live || asked >= 100_000) })
+	l.report(t, "during the upgrade")
+	out, err := exec.CommandContext(t.Context(), "carrel", "reindex", "--server", server.url, "--token", token).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "rebuilt: 100 documents") {
+		t.Errorf("carrel reindex --server: %v\n%s", err, out)
+	}
+	if outcome := l.ask(t.Context(), "/v2/search?q=a"); outcome != "" {
+		t.Error(outcome)
 	}
 }

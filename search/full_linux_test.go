@@ -41,7 +41,7 @@ func TestReindexOnFullDisk(t *testing.T) {
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(ballast, make([]byte, int64(disk.Bavail)*disk.Bsize-room), 0o600); err != nil { //nolint:unconvert // its type is another elsewhere
+	if err := os.WriteFile(ballast, make([]byte, int64(disk.Bavail)*disk.Bsize-room), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	before := names(t, dir)

@@ -152,6 +152,7 @@ func TestReindexUnderChange(t *testing.T) {
 
 // rewrite gives a course and a tag a word of their own and looks for both.
 func rewrite(t *testing.T, c *catalog.Catalog, x *search.Index, n int) bool {
+	t.Helper()
 	word := "zz" + strings.Repeat("y", n%7) + strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(n))
 	id := catalog.CourseID(fmt.Sprintf("moving-%d", n%3))
 	seq, err := c.Update(context.Background(), catalog.System, func(tx *catalog.Tx) error {
@@ -205,7 +206,7 @@ func TestReindexTurns(t *testing.T) {
 }
 
 // await waits for the end of a rebuild.
-func await(t *testing.T, x *search.Index, want search.ReindexState) search.ReindexStatus {
+func await(t *testing.T, x *search.Index, want search.ReindexState) {
 	t.Helper()
 	for {
 		s := x.ReindexStatus()
@@ -213,7 +214,7 @@ func await(t *testing.T, x *search.Index, want search.ReindexState) search.Reind
 			if s.State != want {
 				t.Errorf("the rebuild ended as %+v, want %s", s, want)
 			}
-			return s
+			return
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -323,7 +324,6 @@ func courseName(n int) string { return fmt.Sprintf("course-%06d", n) }
 
 // A new index that is more than a tenth apart from the old one is refused, whatever the difference, and taken when that is forced.
 func TestReindexRefuses(t *testing.T) {
-	ctx := context.Background()
 	for _, test := range []struct {
 		name    string
 		every   int // how many of the courses are changed: one in …
@@ -354,7 +354,7 @@ func TestReindexRefuses(t *testing.T) {
 			})
 			x = openIndex(t, c, dir)
 			old := liveFolder(t, dir)
-			err := x.Reindex(ctx, false)
+			err := x.Reindex(context.Background(), false)
 			if test.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -374,7 +374,7 @@ func TestReindexRefuses(t *testing.T) {
 			if got := names(t, dir); liveFolder(t, dir) != old || len(got) != 2 {
 				t.Errorf("after the refusal the folder holds %q", got)
 			}
-			if err := x.Reindex(ctx, true); err != nil {
+			if err := x.Reindex(context.Background(), true); err != nil {
 				t.Fatal(err)
 			}
 			against(t, c, x, 40)
@@ -387,11 +387,13 @@ func TestReindexGivesUp(t *testing.T) {
 	for name, stop := range map[string]func(t *testing.T, c *catalog.Catalog, x *search.Index, cancel func()){
 		"its context ends": func(_ *testing.T, _ *catalog.Catalog, _ *search.Index, cancel func()) { cancel() },
 		"the index is closed": func(t *testing.T, _ *catalog.Catalog, x *search.Index, _ func()) {
+			t.Helper()
 			if err := x.Close(); err != nil {
 				t.Error(err)
 			}
 		},
 		"the index is reset": func(t *testing.T, c *catalog.Catalog, x *search.Index, _ func()) {
+			t.Helper()
 			if err := x.Reset(context.Background()); err != nil {
 				t.Error(err)
 			}
