@@ -75,7 +75,7 @@ const usage = `usage: carrel COMMAND [flags]
   backup FILE        copy the changelog to FILE
   restore FILE       put a backup in place
   verify             check the data folder
-  reindex            build the search index again
+  reindex            build the search index anew beside the one that serves, compare, and swap
   version            say which one this is
 
 carrel COMMAND --help lists a command's flags.
@@ -321,6 +321,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	g, failed := errgroup.WithContext(work)
 	g.Go(func() error { return ended(s.catalog.Run(failed)) })
 	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.search, &s.indexing)) })
+	g.Go(func() error { return ended(s.search.Run(failed)) })
 	g.Go(func() error { return ended(s.imports.Run(failed)) })
 	g.Go(func() error { return ended(s.sessions.Run(failed)) })
 	g.Go(func() error { return ended(s.insight.Run(failed)) })
@@ -419,6 +420,8 @@ var (
 	descIndex  = prometheus.NewDesc("carrel_index_bytes", "Size of the search index on disk.", nil, nil)
 	descAsked  = prometheus.NewDesc("carrel_insight_bytes", "Size of the file of search statistics.", nil, nil)
 	descNoted  = prometheus.NewDesc("carrel_insight_records_total", "Searches, clicks and enrollments, by what became of them in the statistics.", []string{"outcome"}, nil)
+	descOld    = prometheus.NewDesc("carrel_index_outdated", "1 while an index serves that another version of the program wrote.", nil, nil)
+	descBuild  = prometheus.NewDesc("carrel_reindex_state", "1 for the state of the last rebuild of the search index.", []string{"state"}, nil)
 )
 
 // Describe lists the metrics, for Prometheus.
@@ -442,6 +445,18 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	} {
 		ch <- prometheus.MustNewConstMetric(descNoted, prometheus.CounterValue, float64(n), outcome)
 	}
+	ch <- prometheus.MustNewConstMetric(descOld, prometheus.GaugeValue, flag01(g.s.search.Outdated()))
+	at := g.s.search.ReindexStatus().State
+	for _, one := range search.ReindexStates() {
+		ch <- prometheus.MustNewConstMetric(descBuild, prometheus.GaugeValue, flag01(one == at), string(one))
+	}
+}
+
+func flag01(set bool) float64 {
+	if set {
+		return 1
+	}
+	return 0
 }
 
 // sizeOf adds up the files of a folder, or gives the size of a file.

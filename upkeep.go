@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/carrel-lms/carrel/catalog"
-	"github.com/carrel-lms/carrel/search"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
@@ -159,28 +158,4 @@ func (p program) check(ctx context.Context, c *catalog.Catalog) error {
 	}
 	_, err := fmt.Fprintf(p.stdout, "%d entities, %d courses: all can be read\n", entities, courses)
 	return err
-}
-
-// reindex builds the search index again from the changelog.
-func (p program) reindex(ctx context.Context, args []string) error {
-	f := newFlags("reindex", "[flags]", p.getenv, p.stderr)
-	data := f.text("data", "./data", "data `FOLDER`")
-	f.boolean("force", "build it even when it is sound; without a server running, it always is built")
-	if _, err := f.parse(args); err != nil {
-		return err
-	}
-	d := folder(*data)
-	c, err := catalog.Open(catalog.Config{Path: d.log(), Secrets: d.secrets()})
-	if err != nil {
-		return err
-	}
-	index, err := search.Open(search.Config{Dir: d.index(), Catalog: c})
-	if err != nil {
-		return errors.Join(err, c.Close())
-	}
-	err = index.Reset(ctx)
-	if err == nil {
-		err = coursesync.CatchUp(ctx, c.Log(), index)
-	}
-	return errors.Join(err, index.Close(), c.Close())
 }

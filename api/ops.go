@@ -7,11 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/search"
 )
 
 type statusBody struct {
-	Status string `json:"status"`
-	Search string `json:"search,omitempty"`
+	Status  string              `json:"status"`
+	Search  string              `json:"search,omitempty"`
+	Reindex search.ReindexState `json:"reindex,omitempty"`
 }
 
 // healthz says that the process answers; it looks at nothing else, so that nobody restarts a server for a slow disk.
@@ -21,13 +23,16 @@ func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // readyz says whether traffic should come here. An index that is being built does not keep it away: all but search works, and search
-// says itself when to come again.
+// says itself when to come again. An index of another version serves until its successor takes over, or goes on when that was refused.
 func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if !a.ready.Load() {
 		return fault.New("api.readyz", fault.NotReady, "retry_after", defaultRetry)
 	}
-	body := statusBody{Status: "ready", Search: "ready"}
+	body := statusBody{Status: "ready", Search: "ready", Reindex: a.cfg.Search.ReindexStatus().State}
+	if a.cfg.Search.Outdated() {
+		body.Search = "outdated"
+	}
 	if err := a.cfg.Search.Ready(); err != nil {
 		body.Search = "building"
 	}

@@ -145,6 +145,11 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: get, path: "/v2/search/insight?days=7&language=en&limit=10", as: admin})
 	ok("200", ask{method: get, path: "/v2/suggest?q=lear&" + after})
 
+	s.run(s.index.Run)
+	ok("202", ask{method: http.MethodPost, path: reindexPath, as: root})
+	ok("200", ask{method: get, path: reindexPath, as: root})
+	s.awaitReindex(root)
+
 	imported := ok("202", ask{method: http.MethodPost, path: "/v2/imports", as: editor, body: "id,title\nC2,Two\n,none\n", header: map[string]string{"Content-Type": "text/csv"}})
 	s.awaitImport(imported.header.Get("Location"))
 	ok("200", ask{method: get, path: imported.header.Get("Location"), as: editor})

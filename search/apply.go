@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/blevesearch/bleve/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -23,10 +22,9 @@ const (
 
 // applying is one Apply under way.
 type applying struct {
-	x       *Index
+	writing
 	edit    *edit
-	courses map[catalog.CourseID]*catalog.Course // to be indexed; nil: to be deleted
-	touched struct{ tags, categories, instructors map[ref]bool }
+	touched touched
 	prior   bool // it may have changed
 }
 
@@ -39,8 +37,8 @@ func (x *Index) Apply(ctx context.Context, batch []coursesync.Change, next cours
 		return errClosed()
 	}
 	old := x.gen // only written under apply
-	a := &applying{x: x, edit: newEdit(old.cols, x.dicts), courses: map[catalog.CourseID]*catalog.Course{}}
-	a.touched.tags, a.touched.categories, a.touched.instructors = map[ref]bool{}, map[ref]bool{}, map[ref]bool{}
+	a := &applying{edit: newEdit(old.cols, x.dicts), touched: newTouched()}
+	a.writing = writing{x: x, store: x.store, cols: a.edit.columns, courses: map[catalog.CourseID]*catalog.Course{}}
 	for i := range batch {
 		if err := a.change(&batch[i]); err != nil {
 			return fault.Wrap("search.Apply", fault.Internal, err)
@@ -51,7 +49,7 @@ func (x *Index) Apply(ctx context.Context, batch []coursesync.Change, next cours
 			return err
 		}
 	}
-	wrote, err := a.write(ctx, a.touchedCourses(old.cols), next)
+	wrote, err := a.write(ctx, a.touched.among(a.courses, a.edit.columns, old.cols), next)
 	if err != nil {
 		return fault.Wrap("search.Apply", fault.Internal, err)
 	}
@@ -159,45 +157,11 @@ func (a *applying) readPrior(ctx context.Context) error {
 	})
 }
 
-// touchedCourses returns the courses that bear a label or a name which changed, apart from those that are indexed anyhow, in order. A category
-// touches those below it too, by the tree before and after.
-func (a *applying) touchedCourses(old *columns) []catalog.CourseID {
-	t := &a.touched
-	if len(t.tags)+len(t.categories)+len(t.instructors) == 0 {
-		return nil
-	}
-	in := func(set map[ref]bool) func(ref) bool { return func(r ref) bool { return set[r] } }
-	above := func(c *columns, r ref) bool {
-		for up := range c.ancestors(r) {
-			if t.categories[up] {
-				return true
-			}
-		}
-		return false
-	}
-	var ids []catalog.CourseID
-	for i := range int32(a.edit.n) { //nolint:gosec // far fewer than 2^31
-		r := a.edit.row(i)
-		if r.state == 0 {
-			continue
-		}
-		if slices.ContainsFunc(r.tags, in(t.tags)) || slices.ContainsFunc(r.instructors, in(t.instructors)) ||
-			len(t.categories) > 0 && (above(a.edit.columns, r.category) || above(old, r.category)) {
-			id := a.edit.details(i).id
-			if _, indexed := a.courses[id]; !indexed {
-				ids = append(ids, id)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
 // write indexes and deletes documents; the cursor is committed with the last of them, or after all, so that a crash in between repeats the whole. It
 // reports whether any document changed.
 func (a *applying) write(ctx context.Context, touched []catalog.CourseID, next coursesync.Cursor) (wrote bool, err error) {
 	ids := append(slices.Sorted(maps.Keys(a.courses)), touched...)
-	batch := a.x.store.bleve.NewBatch()
+	batch := a.store.bleve.NewBatch()
 	if len(ids) <= docBatch {
 		if err := a.fill(ctx, batch, ids); err != nil {
 			return false, err
@@ -210,7 +174,7 @@ func (a *applying) write(ctx context.Context, touched []catalog.CourseID, next c
 		return true, err
 	}
 	batch.SetInternal(cursorKey, cursor)
-	return len(ids) > 0, a.x.store.bleve.Batch(batch)
+	return len(ids) > 0, a.store.bleve.Batch(batch)
 }
 
 // writeAll writes many documents.
@@ -219,64 +183,12 @@ func (a *applying) writeAll(ctx context.Context, ids []catalog.CourseID) error {
 	g.SetLimit(docWriters)
 	for chunk := range slices.Chunk(ids, docBatch) {
 		g.Go(func() error {
-			batch := a.x.store.bleve.NewBatch()
+			batch := a.store.bleve.NewBatch()
 			if err := a.fill(ctx, batch, chunk); err != nil {
 				return err
 			}
-			return a.x.store.bleve.Batch(batch)
+			return a.store.bleve.Batch(batch)
 		})
 	}
 	return g.Wait()
-}
-
-// fill puts documents into a batch: as the changes have them, or as the catalog has those that a change touched.
-func (a *applying) fill(ctx context.Context, batch *bleve.Batch, ids []catalog.CourseID) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	touched := make([]catalog.CourseID, 0, len(ids))
-	for _, id := range ids {
-		c, changed := a.courses[id]
-		if !changed {
-			touched = append(touched, id)
-		} else if err := a.add(batch, id, c); err != nil {
-			return err
-		}
-	}
-	courses, err := a.read(ctx, touched)
-	if err != nil {
-		return err
-	}
-	for i, id := range touched {
-		if err := a.add(batch, id, courses[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *applying) add(batch *bleve.Batch, id catalog.CourseID, c *catalog.Course) error {
-	if c == nil {
-		batch.Delete(string(id))
-		return nil
-	}
-	return batch.IndexAdvanced(newDocument(id, a.edit.passages(a.x.dicts, c), a.x.dicts.words))
-}
-
-// read returns courses as the catalog has them now; nil for one that is gone.
-func (a *applying) read(ctx context.Context, ids []catalog.CourseID) ([]*catalog.Course, error) {
-	list := make([]*catalog.Course, len(ids))
-	err := a.x.cfg.Catalog.View(ctx, func(v *catalog.View) error {
-		for i, id := range ids {
-			c, ok, err := v.Course(id)
-			if err != nil {
-				return err
-			}
-			if ok {
-				list[i] = &c.Value
-			}
-		}
-		return nil
-	})
-	return list, err
 }

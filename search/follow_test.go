@@ -267,7 +267,7 @@ func TestTornFiles(t *testing.T) {
 	}
 }
 
-// An index of another version, or of another catalog, is built again; of those that were set aside one is kept.
+// An index that this program cannot read, or of another catalog, is built again; of those that were set aside one is kept.
 func TestForeignIndex(t *testing.T) {
 	c, x := filled(t, small)
 	ask := questions(t, c)
@@ -278,13 +278,13 @@ func TestForeignIndex(t *testing.T) {
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := os.WriteFile(filepath.Join(dir, "version"), []byte("mapping 0"), 0o600); err != nil {
+	for _, version := range []string{"mapping 0", "format 0, mapping 1, analysis 1\n"} {
+		if err := os.WriteFile(filepath.Join(liveFolder(t, dir), "version"), []byte(version), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		x = openIndex(t, c, dir)
 		if err := x.Ready(); code(err) != fault.NotReady {
-			t.Errorf("an index of another version is served: %v", err)
+			t.Errorf("an index of version %q is served: %v", version, err)
 		}
 		catchUp(t, c, x)
 		if diff := cmp.Diff(want, state(t, x, ask)); diff != "" {
@@ -294,9 +294,8 @@ func TestForeignIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 3 {
-		t.Errorf("the folder holds %v, %v", entries, err)
+	if got := names(t, dir); len(got) != 3 || !slices.Contains(got, "set-aside") {
+		t.Errorf("the folder holds %q", got)
 	}
 	other := newCatalog(t)
 	update(t, other, func(tx *catalog.Tx) error {

@@ -28,8 +28,7 @@ var generations atomic.Uint64
 type reader struct {
 	index index.IndexReader
 	dicts *dicts
-	cache *rowCache
-	lists *cache[postings]
+	store *store
 	refs  atomic.Int32
 	since atomic.Int64 // when it was last known to be the newest: nanoseconds after the program's start
 
@@ -51,7 +50,8 @@ func (s *store) newReader(d *dicts) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	rd := &reader{index: r, dicts: d, cache: &s.rows, lists: s.lists}
+	s.users.Add(1)
+	rd := &reader{index: r, dicts: d, store: s}
 	rd.refs.Store(1)
 	rd.since.Store(int64(time.Since(start)))
 	return rd, nil
@@ -65,6 +65,9 @@ func (r *reader) release() {
 	if err := r.index.Close(); err != nil {
 		slog.Default().Warn("search: closing a snapshot of the index", slog.Any("error", err))
 	}
+	if err := r.store.release(); err != nil {
+		slog.Default().Warn("search: removing an index that was replaced", slog.Any("error", err))
+	}
 }
 
 // lookup returns what a search reads the snapshot with. It goes back to lookups.
@@ -75,7 +78,7 @@ func (r *reader) lookup() (*lookup, error) {
 			r.err = errSegment
 			return
 		}
-		r.views, r.err = r.cache.views(snapshot, r.dicts.courses)
+		r.views, r.err = r.store.rows.views(snapshot, r.dicts.courses)
 	})
 	if r.err != nil {
 		return nil, r.err
@@ -83,7 +86,7 @@ func (r *reader) lookup() (*lookup, error) {
 	if l, ok := r.lookups.Get().(*lookup); ok {
 		return l, nil
 	}
-	return &lookup{views: r.views, dicts: make([][fieldCount]segment.TermDictionary, len(r.views)), kept: r.lists}, nil
+	return &lookup{views: r.views, dicts: make([][fieldCount]segment.TermDictionary, len(r.views)), kept: r.store.lists}, nil
 }
 
 // refreshEvery is how old a snapshot may get while nothing is written. Bleve goes on merging after the last write; only a newer snapshot has
@@ -121,6 +124,12 @@ func (x *Index) acquire() (*generation, error) {
 	if stale {
 		x.refresh()
 	}
+	x.searches.Add(1)
+	return x.hold()
+}
+
+// hold is acquire for whoever searches for the index's own sake.
+func (x *Index) hold() (*generation, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if err := x.ready(); err != nil {

@@ -95,11 +95,15 @@ func loadKind[T any](ctx context.Context, c *catalog.Catalog, kind coursesync.Ki
 	}
 }
 
+// chunkBytes ends a chunk early: courses may have long texts.
+const chunkBytes = 8 << 20
+
 func readChunk(ctx context.Context, c *catalog.Catalog, kind coursesync.Kind, after string) (chunk []raw, err error) {
 	err = c.Log().View(ctx, func(v *coursesync.BoltView) error {
+		size := 0
 		for ch := range v.Entities(kind, "", after) {
 			chunk = append(chunk, raw{ch.Key, append([]byte(nil), ch.Body...)})
-			if len(chunk) == coursesync.ReadChunk {
+			if size += len(ch.Body); len(chunk) == coursesync.ReadChunk || size >= chunkBytes {
 				break
 			}
 		}

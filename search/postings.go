@@ -105,7 +105,9 @@ func (l *lookup) dict(s, field int) (segment.TermDictionary, error) {
 		if err != nil {
 			return nil, err
 		}
-		*d = opened
+		if *d = opened; opened.Cardinality() == 0 {
+			*d = absent{opened}
+		}
 	}
 	return *d, nil
 }

@@ -50,4 +50,7 @@ func TestRealCatalogsEqualBruteForce(t *testing.T) {
 			t.Errorf("%q finds nothing", q)
 		}
 	}
+	if err := x.Reindex(context.Background(), false); err != nil {
+		t.Errorf("the same program makes another index of the same texts: %v", err)
+	}
 }

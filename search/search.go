@@ -8,8 +8,11 @@
 // sorted by. Columns are made from the catalog when the index is opened. A rating changes a column only; a changed label or name
 // indexes the courses anew that bear it.
 //
-// The folder is a cache. A torn, foreign or missing index is set aside and built again from the log; meanwhile searches answer
-// fault.NotReady. Nothing in it needs a backup, and all of it can be deleted while the program is stopped.
+// The folder is a cache (folders.go says what is in it). A torn, foreign or missing index is set aside and built again from the log; meanwhile
+// searches answer fault.NotReady. Nothing in it needs a backup, and all of it can be deleted while the program is stopped.
+//
+// An index that can be read is never taken away before there is a better one: [Index.Reindex], and [Index.Run] when another version of the program
+// wrote it, build the next one beside it, compare the two and put one in the other's place between two searches (reindex.go).
 //
 // # How it searches
 //
@@ -24,9 +27,9 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -55,14 +58,19 @@ type Index struct {
 	pool      sync.Pool        // *scratch
 	results   *cache[*outcome] // of generations
 	filters   *cache[[]uint64] // of columns
+	dicts     *dicts           // shared by all indexes that come one after another
 
 	suggestions *cache[[]Suggestion]
 	heavy       heavy
 
+	searches atomic.Uint64 // that have begun
+	outdated atomic.Bool   // another version wrote what is served
+	rebuild  rebuild
+
 	apply       sync.Mutex // held by whoever writes
 	store       *store
-	dicts       *dicts
 	replayUntil coursesync.Seq // up to there the columns may be ahead of the index
+	resets      int
 
 	mu      sync.RWMutex // guards what follows
 	gen     *generation
@@ -82,36 +90,28 @@ func Open(cfg Config) (*Index, error) {
 	}
 	x := &Index{
 		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), suggestions: newSuggestions(), heavy: newHeavy(),
+		dicts: newDicts(),
 	}
-	s, err := openStore(cfg.Dir)
+	x.rebuild.asked = make(chan bool, 1)
+	s, err := openLive(cfg.Dir)
 	if fault.Is(err, fault.Locked) {
 		return nil, err
 	}
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) || exists(filepath.Join(cfg.Dir, indexFolder)) {
+		if highest, _, _ := numbers(cfg.Dir); highest > 0 || !errors.Is(err, fs.ErrNotExist) {
 			cfg.Logger.Warn("search: the index cannot be used and is built again", slog.Any("error", err))
 		}
-		if s, err = replaceStore(cfg.Dir); err != nil {
+		if s, err = createLive(cfg.Dir, ""); err != nil {
 			return nil, fault.Wrap("search.Open", fault.Internal, err)
 		}
+	}
+	if err := sweep(cfg.Dir, filepath.Base(s.path)); err != nil {
+		cfg.Logger.Warn("search: what an unfinished build left cannot be removed", slog.Any("error", err))
 	}
 	if err := x.begin(context.Background(), s); err != nil {
 		return nil, errors.Join(err, s.bleve.Close())
 	}
 	return x, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// replaceStore sets an index aside and makes an empty one.
-func replaceStore(dir string) (*store, error) {
-	if err := setAside(dir); err != nil {
-		return nil, err
-	}
-	return createStore(dir)
 }
 
 // begin starts to serve a store: with columns from the catalog when it holds something of this log.
@@ -121,7 +121,8 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	if err != nil {
 		return err
 	}
-	x.store, x.dicts, x.replayUntil = s, newDicts(), 0
+	x.store, x.replayUntil = s, 0
+	x.outdated.Store(s.version != ownVersion)
 	readyAt := head
 	cols := &columns{}
 	if s.cursor.Log == log.ID() && s.cursor.Seq <= head {
@@ -147,8 +148,9 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	return nil
 }
 
-// Close closes the files; it is idempotent. Searches under way finish.
+// Close closes the files; it is idempotent. Searches under way finish, a build is given up.
 func (x *Index) Close() error {
+	x.rebuild.close()
 	x.apply.Lock()
 	defer x.apply.Unlock()
 	x.mu.Lock()
@@ -188,7 +190,8 @@ func (x *Index) Reset(ctx context.Context) error {
 	if err := x.store.bleve.Close(); err != nil {
 		x.cfg.Logger.WarnContext(ctx, "search: closing the index to build it again", slog.Any("error", err))
 	}
-	s, err := replaceStore(x.cfg.Dir)
+	x.resets++ // what is being built is of no use any more
+	s, err := createLive(x.cfg.Dir, filepath.Base(x.store.path))
 	if err != nil {
 		return fault.Wrap("search.Reset", fault.Internal, err)
 	}

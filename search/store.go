@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
@@ -22,7 +22,6 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/carrel-lms/carrel/fault"
-	"github.com/carrel-lms/carrel/search/analysis"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
@@ -31,53 +30,46 @@ const (
 	// that a second process fails there.
 	lockTimeout = time.Second
 
-	indexFolder = "index"     // bleve's
-	asideFolder = "set-aside" // the last index that could not be used, for whoever wants to know why
-	versionFile = "version"   // what wrote the index
-	storeFolder = "store"     // within indexFolder, by bleve
+	storeFolder = "store"     // within an index's folder, by bleve
 	rootFile    = "root.bolt" // within storeFolder, by scorch
 	metaFile    = "index_meta.json"
 )
-
-// formatVersion names everything that an index depends on. One of another version is built again.
-var formatVersion = fmt.Sprintf("mapping %d, analysis %d\n", mappingVersion, analysis.Version)
 
 var cursorKey = []byte("carrel/cursor")
 
 // store is bleve's index on disk, with the cursor that was committed with it.
 type store struct {
-	bleve  bleve.Index
-	index  index.Index
-	cursor coursesync.Cursor
-	rows   rowCache
-	lists  *cache[postings]
+	bleve   bleve.Index
+	index   index.Index
+	path    string
+	version version
+	cursor  coursesync.Cursor // when it was opened
+	rows    rowCache
+	lists   *cache[postings]
+
+	users   atomic.Int32 // its snapshots, and whoever owns it
+	discard atomic.Bool  // the files go with the last user
 }
 
-// errForeign says that an index was written by another version of this package.
-var errForeign = errors.New("it was written by another version")
-
-// openStore opens the index in a folder. Any error but fault.Locked says that it cannot be used and should be set aside; fs.ErrNotExist that
+// openStore opens an index. Any error but fault.Locked says that it cannot be used and should be set aside; fs.ErrNotExist that
 // there is none.
-func openStore(dir string) (s *store, err error) {
-	if _, err := os.Stat(filepath.Join(dir, indexFolder)); err != nil {
+func openStore(path string) (s *store, err error) {
+	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	version, err := os.ReadFile(filepath.Join(dir, versionFile)) //nolint:gosec // in the folder that the administrator chose
+	v, err := readVersion(path)
 	if err != nil {
-		return nil, errors.New("its version file is missing")
-	}
-	if string(version) != formatVersion {
-		return nil, errForeign
+		return nil, err
 	}
 	defer guard(&err)()
-	if err := verify(filepath.Join(dir, indexFolder)); err != nil {
+	if err := verify(path); err != nil {
 		return nil, err
 	}
-	b, err := bleve.OpenUsing(filepath.Join(dir, indexFolder), map[string]any{"bolt_timeout": lockTimeout.String()})
+	b, err := bleve.OpenUsing(path, map[string]any{"bolt_timeout": lockTimeout.String()})
 	if err != nil {
 		return nil, err
 	}
-	s, err = newStore(b)
+	s, err = newStore(b, path, v)
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -95,20 +87,21 @@ func guard(err *error) func() {
 	}
 }
 
-// createStore makes an empty index in a folder.
-func createStore(dir string) (*store, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, err
-	}
-	b, err := bleve.NewUsing(filepath.Join(dir, indexFolder), newMapping(), scorch.Name, scorch.Name,
-		map[string]any{"bolt_timeout": lockTimeout.String()})
+// createStore makes an empty index. On an error nothing of it is left.
+func createStore(path string) (s *store, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(path))
+		}
+	}()
+	b, err := bleve.NewUsing(path, newMapping(), scorch.Name, scorch.Name, map[string]any{"bolt_timeout": lockTimeout.String()})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, versionFile), []byte(formatVersion), 0o600); err != nil {
-		return nil, errors.Join(err, b.Close())
+	err = writeFile(filepath.Join(path, versionFile), ownVersion.String())
+	if err == nil {
+		s, err = newStore(b, path, ownVersion)
 	}
-	s, err := newStore(b)
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -124,12 +117,13 @@ func newMapping() mapping.IndexMapping {
 	return m
 }
 
-func newStore(b bleve.Index) (*store, error) {
+func newStore(b bleve.Index, path string, v version) (*store, error) {
 	i, err := b.Advanced()
 	if err != nil {
 		return nil, err
 	}
-	s := &store{bleve: b, index: i, lists: newPostingsCache()}
+	s := &store{bleve: b, index: i, path: path, version: v, lists: newPostingsCache()}
+	s.users.Store(1)
 	raw, err := b.GetInternal(cursorKey)
 	if err != nil || raw == nil {
 		return s, err
@@ -137,17 +131,27 @@ func newStore(b bleve.Index) (*store, error) {
 	return s, json.Unmarshal(raw, &s.cursor)
 }
 
-// setAside moves an index that cannot be used out of the way. At most one is kept.
-func setAside(dir string) error {
-	aside := filepath.Join(dir, asideFolder)
-	if err := os.RemoveAll(aside); err != nil {
-		return err
-	}
-	err := os.Rename(filepath.Join(dir, indexFolder), aside)
-	if errors.Is(err, fs.ErrNotExist) {
+// retire ends the owner's use of an index that is needed no more: when the last snapshot of it is closed, its files go.
+func (s *store) retire() error {
+	s.discard.Store(true)
+	return s.release()
+}
+
+// release ends one use.
+func (s *store) release() error {
+	if s.users.Add(-1) > 0 {
 		return nil
 	}
+	err := s.bleve.Close()
+	if s.discard.Load() {
+		err = errors.Join(err, os.RemoveAll(s.path))
+	}
 	return err
+}
+
+// settle makes an index's files durable under their names; what is in them is.
+func (s *store) settle() error {
+	return errors.Join(syncFolder(filepath.Join(s.path, storeFolder)), syncFolder(s.path), syncFolder(filepath.Dir(s.path)))
 }
 
 // verify reads an index as far as needed to be sure that nothing was torn or zeroed: bleve itself would notice that late, by a
