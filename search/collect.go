@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"sort"
@@ -27,11 +28,39 @@ func (p *plan) newCollector() *collector {
 	return c
 }
 
+// recall takes the counts of facets over all that the caller sees, whatever the words and filters, from those that are kept. Many pages begin with them.
+func (c *collector) recall() {
+	for _, f := range c.facets {
+		if counts, ok := c.p.x.counts.get(c.p.countsKey(f)); ok && len(counts) == len(f.counts) {
+			copy(f.counts, counts)
+			f.kept = true
+		}
+	}
+}
+
+// remember keeps the counts of facets over all that the caller sees. Whether one can enroll depends on the time.
+func (c *collector) remember() {
+	for _, f := range c.facets {
+		if !f.kept && f.name != FacetAvailability {
+			c.p.x.counts.put(c.p.countsKey(f), slices.Clone(f.counts))
+		}
+	}
+}
+
+// countsKey names the counts of a facet over all that the caller sees.
+func (p *plan) countsKey(f *counter) []byte {
+	key := append(binary.LittleEndian.AppendUint64(nil, p.cols.id), p.allowed...)
+	return append(append(key, 0xff), f.name...)
+}
+
 // add takes rows of a page that the caller sees and the query has found.
 func (c *collector) add(n int, p *page, list []uint8, m *matches) {
 	passed := c.filter(n, p, list)
 	c.total += len(passed)
 	for _, f := range c.facets {
+		if f.kept {
+			continue
+		}
 		f.count(p, passed)
 		if f.own >= 0 {
 			f.count(p, c.failed[f.own])
@@ -40,12 +69,8 @@ func (c *collector) add(n int, p *page, list []uint8, m *matches) {
 	first := int32(n * pageRows) //nolint:gosec // far fewer than 2^31
 	for _, j := range passed {
 		i := first + int32(j)
-		if c.hopeless(m, i) {
-			c.rest++
-			continue
-		}
-		num, missing := c.p.valueOf(p, j, i, m)
-		if num > c.worst && !missing { // most rows are not among the first, which this tells without more ado
+		num, missing, hopeless := c.value(p, j, i, m)
+		if hopeless || num > c.worst && !missing { // most rows are not among the first, which this tells without more ado
 			c.rest++
 			continue
 		}
@@ -53,15 +78,24 @@ func (c *collector) add(n int, p *page, list []uint8, m *matches) {
 	}
 }
 
-// hopeless reports whether a row cannot be among the first, whatever the factors that do not come from its words. It spares most rows of a search for
-// common words the whole sum.
-func (c *collector) hopeless(m *matches, i int32) bool {
+// value is plan.valueOf, but that it gives a row up as soon as it is clear that it cannot be among the first, whatever its other factors. That spares most
+// rows of a search for common words the whole sum.
+func (c *collector) value(pg *page, j uint8, i int32, m *matches) (num float64, missing, hopeless bool) {
 	p := c.p
 	if p.order.by != SortRelevance || !p.order.turned || m == nil || p.pinned != nil || math.IsInf(c.worst, 1) {
-		return false
+		num, missing = p.valueOf(pg, j, i, m)
+		return num, missing, false
 	}
+	r := p.x.ranking
 	match, text := p.wordFactors(m, i)
-	return -(match + text + p.x.ranking.small + p.x.ranking.phrase) > c.worst
+	if -(match + text + r.small + r.phrase) > c.worst {
+		return 0, false, true
+	}
+	sum := p.factors(pg.hot, j).sum()
+	if -(match + text + sum + r.phrase) > c.worst {
+		return 0, false, true
+	}
+	return -p.score(m, i, pg.hot, j), false, false
 }
 
 // filter returns the rows that pass all filters, and leaves those that fail a single one in failed: that one's facet counts them still.

@@ -88,8 +88,9 @@ type columns struct {
 	prior       float64 // the mean rating over the catalog
 
 	norms [langs]struct {
-		once sync.Once
-		of   []float32
+		once   sync.Once
+		of     []float32
+		single []float32
 	}
 }
 
@@ -127,13 +128,20 @@ func (c *columns) hot(i int32) (*hot, uint8) {
 func (c *columns) norm(lang int) []float32 {
 	n := &c.norms[lang]
 	n.once.Do(func() {
-		n.of = make([]float32, c.n)
+		n.of, n.single = make([]float32, c.n), make([]float32, c.n)
 		mean := c.meanLength(lang)
 		for i := range n.of {
 			n.of[i] = norm(float32(c.pages[i/pageRows].lengths[i%pageRows][lang]) / mean)
+			n.single[i] = saturate(1, n.of[i])
 		}
 	})
 	return n.of
+}
+
+// saturated returns, by row, the weight of a term that occurs once, which is what most do: it spares a division for each.
+func (c *columns) saturated(lang int) []float32 {
+	c.norm(lang)
+	return c.norms[lang].single
 }
 
 // usualLength stands for the mean length of texts, in runes, where there are none to take it from.

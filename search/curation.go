@@ -293,8 +293,8 @@ func (p *plan) apply(pin *catalog.Pin) {
 // pin puts the pinned rows that the caller sees among those that were found.
 func (p *plan) pin(m *matches) {
 	for i, at := range p.pinned {
-		if at.at > 0 && int(i) < len(m.visible) && m.visible[i] && m.matched[i] == 0 {
-			m.matched[i] = 1
+		if at.at > 0 && int(i) < len(m.visible) && m.visible[i] && m.found[i].words() < m.need {
+			m.found[i] = tallied(max(m.need, 1)) //nolint:gosec // at most maxAll
 			m.rows = append(m.rows, i)
 		}
 	}

@@ -30,6 +30,7 @@ type counter struct {
 	name   string
 	own    int // the group that this facet ignores; −1: none
 	counts []int32
+	kept   bool                        // the counts are there already
 	count  func(p *page, list []uint8) // takes rows of a page
 }
 

@@ -23,14 +23,13 @@ const (
 type matches struct {
 	rows        []int32   // in no order
 	score       []float32 // by row: the text factor, times bound
-	quality     []float32 // by row: the sum of the qualities of its words
-	matched     []uint8   // by row: how many words
-	titled      []uint8   // by row: how many words in titles
+	found       []tallied // by row: how many words, and how well
 	visible     []bool    // by row: there for the caller, and not excluded
 	need        int       // words that must match: all, or one
 	words       int       // to be found
 	bound       float32   // no row's score is greater
 	relaxed     bool
+	oneWord     bool         // the query is one word
 	guessed     bool         // a word is nowhere as it stands: typos were forgiven in it, or it was left out
 	corrections []correction // of typos, in order
 	rare        []word       // that hardly any course has
@@ -104,6 +103,7 @@ func wordsOf(q query.Query) []word {
 func (m *matcher) run(p *plan, q query.Query) error {
 	words := wordsOf(q)
 	m.out.words = len(words)
+	m.out.oneWord = len(words) == 1 && words[0].Fold == p.folded
 	m.out.need = len(words)
 	if len(words) > maxAll {
 		m.out.need = 1
@@ -126,9 +126,9 @@ func (m *matcher) run(p *plan, q query.Query) error {
 			return err
 		}
 	}
-	m.keep(m.out.need)
 	for _, c := range q.Clauses {
 		if c.Kind == query.KindPhrase && !c.Not {
+			m.keep(m.out.need) // else whoever reads the result looks at need
 			if err := m.phrase(p, c.Text); err != nil {
 				return err
 			}
@@ -139,13 +139,13 @@ func (m *matcher) run(p *plan, q query.Query) error {
 
 // anyWith reports whether a row has so many of the words.
 func (m *matcher) anyWith(n int) bool {
-	return slices.ContainsFunc(m.out.rows, func(i int32) bool { return int(m.matched[i]) >= n })
+	return slices.ContainsFunc(m.out.rows, func(i int32) bool { return m.found[i].words() >= n })
 }
 
 // keep drops the rows with fewer words.
 func (m *matcher) keep(n int) {
 	m.out.rows = slices.DeleteFunc(m.out.rows, func(i int32) bool {
-		if int(m.matched[i]) >= n {
+		if m.found[i].words() >= n {
 			return false
 		}
 		m.clearRow(i)
@@ -274,7 +274,7 @@ func (m *matcher) settle(text string, written bool) {
 	}
 	all := m.out.all()
 	for _, i := range m.current {
-		if m.matched[i] == 0 {
+		if m.found[i] == 0 {
 			m.out.rows = append(m.out.rows, i)
 		}
 		tier := m.tier[i] &^ titled
@@ -283,9 +283,7 @@ func (m *matcher) settle(text string, written bool) {
 			s, q = s*q, 0
 		}
 		m.score[i] += s
-		m.quality[i] += q
-		m.matched[i]++
-		m.titled[i] += m.tier[i] >> titledShift
+		m.found[i] += oneWord + tallied(m.tier[i]>>titledShift)*oneInTitle + tallied(q*qualitySteps+0.5)<<qualityAt
 		if e.score != nil {
 			e.score[i], e.quality[i], e.tier[i] = s, q, tier
 		}
@@ -369,7 +367,7 @@ func (m *matcher) alternative(terms [][]list, need int) error {
 		}
 		return nil
 	}
-	m.found = m.found[:0]
+	m.noted = m.noted[:0]
 	how := tierExact
 	for n, lists := range terms {
 		for _, l := range lists {
@@ -383,19 +381,20 @@ func (m *matcher) alternative(terms [][]list, need int) error {
 			}
 		}
 	}
-	for _, i := range m.found {
+	for _, i := range m.noted {
 		if t := &m.tally[i]; int(t.count) >= need {
 			m.offer(i, t.sum/float32(len(terms)), how, int(t.title) == len(terms))
 		}
 		m.tally[i] = tally{}
 	}
-	m.found = m.found[:0]
+	m.noted = m.noted[:0]
 	return nil
 }
 
 // single offers the rows of one list.
 func (m *matcher) single(l list) error {
-	norms, weight, title, how := m.cols.norm(l.field), tierWeights[l.tier], tierWeights[l.tier]*m.titleWeight, uint8(l.tier) //nolint:gosec // a few
+	norms, weight, how := m.cols.norm(l.field), tierWeights[l.tier], uint8(l.tier) //nolint:gosec // a few
+	title, once := weight*m.titleWeight, m.cols.saturated(l.field)
 	for s := range m.views {
 		p, err := m.term(s, l.field, l.term)
 		if err != nil {
@@ -409,7 +408,10 @@ func (m *matcher) single(l list) error {
 				continue
 			}
 			f := freqs[k] - 1
-			w, at := weight*saturate(float32(f>>timesShift+1), norms[i]), how
+			w, at := weight*once[i], how
+			if f>>timesShift > 0 {
+				w = weight * saturate(float32(f>>timesShift+1), norms[i])
+			}
 			if f&inTitle != 0 {
 				w, at = w+title, how|titled
 			}
@@ -443,7 +445,7 @@ func (m *matcher) count(s int, p postings, l list, n uint8) {
 		}
 		switch {
 		case t.last == 0:
-			m.found = append(m.found, i)
+			m.noted = append(m.noted, i)
 			*t = tally{last: n, count: 1, title: t.title, part: w, sum: w}
 		case t.last != n:
 			t.last, t.part = n, w

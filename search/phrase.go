@@ -21,7 +21,7 @@ const (
 // phrase keeps the rows that hold a phrase, and scores it as a word.
 func (m *matcher) phrase(p *plan, text string) error {
 	first := m.out.words == 0
-	rows, err := m.holding(p, text, func(i int32) bool { return first || m.matched[i] > 0 })
+	rows, err := m.holding(p, text, func(i int32) bool { return first || m.found[i] > 0 })
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (m *matcher) pinyin(w *word) error {
 
 // spelling offers the rows that have all pairs of a way in titles or names.
 func (m *matcher) spelling(way []spelled, space byte) error {
-	m.found = m.found[:0]
+	m.noted = m.noted[:0]
 	for n := range way[1:] {
 		first, second := way[n], way[n+1]
 		name := first.text + " " + second.text
@@ -90,14 +90,14 @@ func (m *matcher) spelling(way []spelled, space byte) error {
 		}
 	}
 	some := false
-	for _, i := range m.found {
+	for _, i := range m.noted {
 		if t := &m.tally[i]; int(t.count) == len(way)-1 && m.best[i] == 0 {
 			m.offer(i, t.sum/float32(len(way)-1), tierPinyin, false)
 			some = true
 		}
 		m.tally[i] = tally{}
 	}
-	m.found = m.found[:0]
+	m.noted = m.noted[:0]
 	if some {
 		m.out.marks.spelled = append(m.out.marks.spelled, way)
 	}
@@ -120,7 +120,7 @@ func (m *matcher) tallyNamed(s int, p postings, n uint8) {
 		t := &m.tally[i]
 		switch {
 		case t.last == 0:
-			m.found = append(m.found, i)
+			m.noted = append(m.noted, i)
 			*t = tally{last: n, count: 1, sum: w}
 		case t.last != n:
 			t.last = n

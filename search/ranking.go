@@ -233,16 +233,19 @@ func (p *plan) wordFactors(m *matches, i int32) (match, text float64) {
 	if m.bound > 0 {
 		text = textWeight * float64(m.score[i]) / float64(m.bound)
 	}
-	return matchWeight * float64(m.quality[i]), text
+	return matchWeight * m.found[i].quality(), text
 }
 
 // phrase is what a title gives that holds the query as it stands, in the caller's language or the course's own. Only titles with all of the words
 // are looked at.
 func (p *plan) phrase(m *matches, i int32) float64 {
-	if m == nil || p.folded == "" || p.x.ranking.phrase == 0 || int(m.titled[i]) < m.words {
+	if m == nil || p.folded == "" || p.x.ranking.phrase == 0 || m.found[i].titled() < m.words {
 		return 0
 	}
 	share := 0.0
+	if m.oneWord { // a title that has the word holds it
+		share = holdsShare
+	}
 	for _, l := range []int{0, localeIndex(p.locale)} {
 		title := p.cols.pages[int(i)/pageRows].foldedTitles(l)[int(i)%pageRows]
 		switch {
@@ -250,7 +253,7 @@ func (p *plan) phrase(m *matches, i int32) float64 {
 			share = 1
 		case strings.HasPrefix(title, p.folded):
 			share = max(share, beginsShare)
-		case beginsWord(title, p.folded):
+		case share < holdsShare && beginsWord(title, p.folded):
 			share = max(share, holdsShare)
 		}
 	}

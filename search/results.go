@@ -12,6 +12,8 @@ const (
 	resultsFor = 10 * time.Second
 	// filtersBytes bounds the filters of which it is kept which rows pass them: a bit for each row.
 	filtersBytes = 16 << 20
+	// countsBytes bounds the counts of facets over everything, which are kept for each view of the catalog.
+	countsBytes = 8 << 20
 	// suggestionsBytes bounds the suggestions that are kept: what is typed first is the same for all.
 	suggestionsBytes = 4 << 20
 )
@@ -32,6 +34,10 @@ func newResults() *cache[*outcome] {
 
 func newFilters() *cache[[]uint64] {
 	return newCache(filtersBytes, func(bits []uint64) int64 { return int64(8 * len(bits)) })
+}
+
+func newCounts() *cache[[]int32] {
+	return newCache(countsBytes, func(counts []int32) int64 { return int64(4 * len(counts)) })
 }
 
 func newSuggestions() *cache[[]Suggestion] {

@@ -122,7 +122,14 @@ func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(),
 	if m == nil || m.words == 0 || len(m.rows) > p.cols.n/manyRows {
 		p.look()
 	}
+	everything := m == nil && len(p.groups) == 0 && len(p.conditions) == 0
+	if everything {
+		c.recall()
+	}
 	p.collect(c, m)
+	if everything {
+		c.remember()
+	}
 	return c, m, done, nil
 }
 
@@ -145,7 +152,7 @@ func (p *plan) newMatcher(ctx context.Context) (m *matcher, done func(), err err
 	s := p.x.borrow(p.cols.n)
 	m = &matcher{
 		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, cols: p.cols, words: p.x.dicts.words,
-		out: &matches{score: s.score, quality: s.quality, matched: s.matched, titled: s.titled, visible: s.visible, rows: s.rows},
+		out: &matches{score: s.score, found: s.found, visible: s.visible, rows: s.rows},
 	}
 	s.explain = p.req.Explain
 	clear(s.visible)
@@ -197,13 +204,17 @@ type taker interface {
 // not nil, that is not excluded.
 func (p *plan) collect(c taker, m *matches) {
 	var room [pageRows]uint8
+	need := 1
+	if m != nil {
+		need = max(m.need, 1)
+	}
 	for n, pg := range p.cols.pages {
 		first := n * pageRows
 		last := min(first+pageRows, p.cols.n)
 		list := room[:0]
 		if m != nil && m.words > 0 {
-			for j, matched := range m.matched[first:last] {
-				if matched > 0 && m.visible[first+j] {
+			for j, found := range m.found[first:last] {
+				if found.words() >= need && m.visible[first+j] {
 					list = append(list, uint8(j))
 				}
 			}

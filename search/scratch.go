@@ -5,15 +5,13 @@ package search
 type scratch struct {
 	visible []bool
 	score   []float32 // by all words so far
-	quality []float32 // how well they match, see qualities
-	matched []uint8   // how many of them
-	titled  []uint8   // how many of them in titles
+	found   []tallied // what of them was found
 	best    []float32 // by the current word
 	tier    []uint8   // how that was found; meaningful where best is not 0
 	tally   []tally   // of the current alternative
 	explain bool
 
-	rows, current, found []int32 // with something in score, best, tally
+	rows, current, noted []int32 // with something in score, best, tally
 	flags                []uint8 // by document of a segment, while lists are united
 	lists                postings
 }
@@ -33,12 +31,12 @@ func (x *Index) borrow(n int) *scratch {
 	if s == nil || cap(s.visible) < n {
 		room := n + n/8 + pageRows // for the courses that will come
 		s = &scratch{
-			visible: make([]bool, room), score: make([]float32, room), quality: make([]float32, room), matched: make([]uint8, room), titled: make([]uint8, room),
+			visible: make([]bool, room), score: make([]float32, room), found: make([]tallied, room),
 			best: make([]float32, room), tier: make([]uint8, room), tally: make([]tally, room),
 		}
 	}
 	s.visible = s.visible[:n]
-	s.rows, s.current, s.found, s.explain = s.rows[:0], s.current[:0], s.found[:0], false
+	s.rows, s.current, s.noted, s.explain = s.rows[:0], s.current[:0], s.noted[:0], false
 	return s
 }
 
@@ -54,4 +52,21 @@ func (x *Index) giveBack(s *scratch, rows []int32) {
 	x.pool.Put(s)
 }
 
-func (s *scratch) clearRow(i int32) { s.score[i], s.quality[i], s.matched[i], s.titled[i] = 0, 0, 0, 0 }
+func (s *scratch) clearRow(i int32) { s.score[i], s.found[i] = 0, 0 }
+
+// tallied says in one number what of the words a row has: how many, how many in titles, and the sum of their qualities in hundredths. One place in memory is
+// written for each word and row, not three.
+type tallied uint32
+
+const (
+	titledAt      = 8
+	qualityAt     = 16
+	qualitySteps  = 100 // maxWords of them fit
+	oneWord       = tallied(1)
+	oneInTitle    = tallied(1) << titledAt
+	partOfTallied = 0xff
+)
+
+func (t tallied) words() int       { return int(t & partOfTallied) }
+func (t tallied) titled() int      { return int(t >> titledAt & partOfTallied) }
+func (t tallied) quality() float64 { return float64(t>>qualityAt) / qualitySteps }

@@ -58,6 +58,7 @@ type Index struct {
 	pool      sync.Pool        // *scratch
 	results   *cache[*outcome] // of generations
 	filters   *cache[[]uint64] // of columns
+	counts    *cache[[]int32]  // of columns
 	dicts     *dicts           // shared by all indexes that come one after another
 
 	suggestions *cache[[]Suggestion]
@@ -89,7 +90,7 @@ func Open(cfg Config) (*Index, error) {
 		cfg.Logger = slog.Default()
 	}
 	x := &Index{
-		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), suggestions: newSuggestions(), heavy: newHeavy(),
+		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), counts: newCounts(), suggestions: newSuggestions(), heavy: newHeavy(),
 		dicts: newDicts(),
 	}
 	x.rebuild.asked = make(chan bool, 1)
