@@ -163,7 +163,7 @@ const (
 	readHeaderTime = 10 * time.Second
 	readTime       = 5 * time.Minute // an import of 256 MB over a slow line
 	idleTime       = 2 * time.Minute
-	maxHeader      = 64 << 10 // bytes of request headers; a query has at most 512 characters, a token 4 kB
+	maxHeader      = 256 << 10 // bytes of request headers; much more than is good, so that a query of 64 kB is told what is wrong with it
 )
 
 // burst is how many seconds' worth of requests a caller may send at once.

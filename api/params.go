@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -21,10 +22,22 @@ func badParameter(name string, code fault.Code, detail string, pairs ...any) err
 	return f
 }
 
+// longest returns the name of the parameter that takes most of a query.
+func longest(query string) string {
+	most := ""
+	for pair := range strings.SplitSeq(query, "&") {
+		if len(pair) > len(most) {
+			most = pair
+		}
+	}
+	name, _, _ := strings.Cut(most, "=")
+	return cut(name)
+}
+
 // parseQuery parses and checks the query: its size, its encoding, names that the route knows, and the locale.
 func (a *API) parseQuery(r *http.Request, c *call, rt *route) error {
 	if len(r.URL.RawQuery) > maxQueryBytes {
-		return fault.New("api.parseQuery", fault.TooLarge, "limit", byteCount(maxQueryBytes))
+		return badParameter(longest(r.URL.RawQuery), fault.TooLong, "the query is too long", "max", maxQueryBytes)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -112,7 +112,8 @@ func challenge(code fault.Code) string {
 
 func (a *API) logProblem(r *http.Request, f *fault.Error, status int) {
 	level := slog.LevelDebug
-	if status >= http.StatusInternalServerError && r.Context().Err() == nil { // a caller who left is no failure of ours
+	// A caller who left is no failure of ours, and who is asked to come back later is counted by the metrics: an overload must not flood the log.
+	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable && r.Context().Err() == nil {
 		level = slog.LevelError
 	}
 	c := callOf(r.Context())

@@ -95,10 +95,10 @@ const (
 	beginsShare  = 0.7
 	holdsShare   = 0.5
 	// ratingWeight, popularityWeight, freshnessWeight, availabilityWeight and localeWeight bound the small factors.
-	ratingWeight       = 0.3
-	popularityWeight   = 0.2
-	freshnessWeight    = 0.1
-	availabilityWeight = 0.1
+	ratingWeight       = 0.2
+	popularityWeight   = 0.15
+	freshnessWeight    = 0.05
+	availabilityWeight = 0.05
 	localeWeight       = 0.4
 	// popularAt is the number of enrollments that gives the whole popularityWeight.
 	popularAt = 100_000
