@@ -10,6 +10,7 @@ import (
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/search"
+	"github.com/carrel-lms/carrel/search/analysis"
 )
 
 // The cases of package analysis, asked through the whole engine. All texts of a file are titles in one catalog, so that a query meets those of all other
@@ -244,7 +245,7 @@ func TestPinyinCases(t *testing.T) {
 	x := titled(t, []catalog.Locale{catalog.Chinese}, marked)
 	judge(t, cases, titles, func(c *titleCase) map[int]bool {
 		q := c.query + ended
-		if c.unfinished {
+		if c.unfinished || analysis.Words(c.query)[0].Stop { // et is a word of French, which nobody looks for beside another
 			q = c.query
 		}
 		return foundBy(t, x, catalog.Chinese, q, "exact", "stem", "pinyin")

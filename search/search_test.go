@@ -290,10 +290,10 @@ func counted(values []search.FacetValue) []string {
 // Show 3: every count, total and page equals what walking all courses finds.
 func TestEqualsBruteForce(t *testing.T) {
 	c, x := filled(t, searchtest.Options{Courses: 700, Seed: 1, Vocabulary: 900, Words: 25, Tags: 60, Orgs: true, States: true, Curated: true})
-	against(t, c, x, soak(250))
+	against(t, c, x, soak(700))
 	t.Run("translated", func(t *testing.T) {
 		c, x := filled(t, searchtest.Options{Courses: 200, Seed: 2, Vocabulary: 2000, Words: 20, Translated: true})
-		against(t, c, x, soak(80))
+		against(t, c, x, soak(300))
 	})
 }
 
@@ -314,13 +314,14 @@ func against(t *testing.T, c *catalog.Catalog, x *search.Index, requests int) {
 	}
 	random := newChooser(o, 7)
 	wrong := 0
-	for range requests {
+	for n := range requests {
 		if !compare(t, x, o, random.request()) {
 			if wrong++; wrong == 3 {
-				t.Fatal("and so on")
+				t.Fatalf("and so on, after %d requests", n+1)
 			}
 		}
 	}
+	t.Logf("%d random requests, %d of which are answered wrongly", requests, wrong)
 }
 
 func code(err error) fault.Code {

@@ -7,10 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -111,20 +111,27 @@ func flat(t *testing.T, v any) string {
 	return strings.ToLower(strings.NewReplacer("<mark>", "", "</mark>", "").Replace(b.String()))
 }
 
-var markedWords = func() map[string]*regexp.Regexp {
-	m := map[string]*regexp.Regexp{}
-	for _, c := range circles {
-		m[c.mark] = regexp.MustCompile(`(org)?` + c.mark + `[\pL]*|` + c.han)
-	}
-	return m
-}()
-
 // marked returns the words of a text that are a circle's.
-func marked(c circle, text string) []string {
-	if c == open || !strings.Contains(text, c.mark) && !strings.Contains(text, c.han) {
+func marked(c circle, text string) (words []string) {
+	if c == open {
 		return nil
 	}
-	return markedWords[c.mark].FindAllString(text, -1)
+	if strings.Contains(text, c.han) {
+		words = append(words, c.han)
+	}
+	for at := 0; ; {
+		i := strings.Index(text[at:], c.mark)
+		if i < 0 {
+			return words
+		}
+		from := at + i
+		end := strings.IndexFunc(text[from:], func(r rune) bool { return !unicode.IsLetter(r) })
+		if end < 0 {
+			return append(words, text[from:])
+		}
+		at = from + end
+		words = append(words, text[from:at])
+	}
 }
 
 func (f *fuzz) search(t *testing.T, v *viewer) {
