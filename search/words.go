@@ -118,4 +118,3 @@ func (m *matcher) partial(w *word) error {
 	}
 	return nil
 }
-
