@@ -150,6 +150,20 @@ func TestDamagedFiles(t *testing.T) {
 			}
 		})
 	}
+	t.Run("folders", func(t *testing.T) { // in the place of the file, and of the one that was set aside
+		w := &world{t: t, clock: full.clock, path: t.TempDir() + "/insight.db", limit: defaultBounds}
+		for _, folder := range []string{w.path + "/x", w.path + asideSuffix + "/x"} {
+			if err := os.MkdirAll(folder, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.open()
+		defer func() { _ = w.Close() }()
+		w.search("after", "ann")
+		if r := w.report(); r.Totals.Searches != 1 {
+			t.Errorf("%+v, want one search", r.Totals)
+		}
+	})
 	t.Run("empty", func(t *testing.T) { // as a full disk leaves it
 		w := &world{t: t, clock: full.clock, path: t.TempDir() + "/insight.db", limit: defaultBounds}
 		if err := os.WriteFile(w.path, nil, 0o600); err != nil {

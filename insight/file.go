@@ -69,6 +69,9 @@ func (s *Store) load() error {
 	if err == nil || fault.Is(err, fault.Locked) {
 		return err
 	}
+	if info, statErr := os.Stat(s.cfg.Path); statErr == nil && info.IsDir() {
+		return s.renew(err)
+	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return fault.Wrap("insight.Open", fault.Internal, err, "path", s.cfg.Path)
 	}
@@ -79,7 +82,10 @@ func (s *Store) load() error {
 func (s *Store) renew(why error) error {
 	s.cfg.Logger.Warn("insight: the statistics cannot be used and begin anew; the file is set aside",
 		slog.String("path", s.cfg.Path+asideSuffix), slog.Any("error", why))
-	err := os.Rename(s.cfg.Path, s.cfg.Path+asideSuffix)
+	err := os.RemoveAll(s.cfg.Path + asideSuffix)
+	if err == nil {
+		err = os.Rename(s.cfg.Path, s.cfg.Path+asideSuffix)
+	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = guard(s.openFile)
 	}

@@ -183,6 +183,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	if s.db == nil {
+		return nil // it was never opened
+	}
 	return s.db.Close()
 }
 

@@ -18,6 +18,11 @@ func Asked(q string) (text, key string) {
 	if err != nil || parsed.Empty() {
 		return "", ""
 	}
+	for i, c := range parsed.Clauses {
+		if c.Kind == query.KindWord {
+			parsed.Clauses[i].Text = trimmed(c.Text)
+		}
+	}
 	text = strings.ToLower(forms.NFKC.String(parsed.String()))
 	simple := !slices.ContainsFunc(parsed.Clauses, func(c query.Clause) bool { return c.Kind != query.KindWord || c.Not })
 	if key = text; simple {
@@ -27,6 +32,15 @@ func Asked(q string) (text, key string) {
 		return "", ""
 	}
 	return text, key
+}
+
+// trimmed takes the signs from around a word: what others are shown of a query must not be what one of those who asked put beside the words.
+func trimmed(word string) string {
+	words := analysis.Words(word)
+	if len(words) == 0 {
+		return word
+	}
+	return word[words[0].Start:words[len(words)-1].End]
 }
 
 // Filtered reports whether anything but the words of q decides what is found.

@@ -5,7 +5,8 @@ import "testing"
 func TestAsked(t *testing.T) {
 	for q, want := range map[string][2]string{
 		"Machine  Learning":   {"machine learning", "machine learning"},
-		"machine, learning!":  {"machine, learning!", "machine learning"},
+		"machine, learning!":  {"machine learning", "machine learning"},
+		"((((go)))) !!! C++)": {"go c++", "go c++"},
 		"Données":             {"données", "donnees"},
 		"ＰＹＴＨＯＮ":              {"python", "python"},
 		"機器學習":                {"機器學習", "机器学习"},

@@ -229,6 +229,18 @@ func (p pastQueries) Completions(_ catalog.OrgID, _ catalog.Locale, prefix strin
 // Suggestions hold past queries that find something for this caller, forgive typos, and read pinyin.
 func TestSuggestMore(t *testing.T) {
 	c, _ := shelf(t, catalog.English, "Python for data", "Knitting", "数据分析")
+	update(t, c, func(tx *catalog.Tx) error {
+		if _, err := tx.PutTag(catalog.Tag{ID: "robots", Label: map[catalog.Locale]string{"zh-Hans": "机器人"}}, catalog.Cond{}); err != nil {
+			return err
+		}
+		if _, err := tx.PutInstructor(catalog.Instructor{ID: "shen", Name: "沈若溪"}, catalog.Cond{}); err != nil {
+			return err
+		}
+		_, err := tx.PutCourse(catalog.Course{
+			ID: "r", Language: "fr", Text: catalog.Text{Title: "Automates"}, Tags: []catalog.TagID{"robots"}, Instructors: []catalog.InstructorID{"shen"},
+		}, catalog.Cond{})
+		return err
+	})
 	x, err := search.Open(search.Config{Dir: filepath.Join(t.TempDir(), "i"), Catalog: c, Now: clock, Past: pastQueries{"python secrets", "python data"}})
 	if err != nil {
 		t.Fatal(err)
@@ -243,6 +255,8 @@ func TestSuggestMore(t *testing.T) {
 		{"pyhton", []search.Suggestion{{Text: "Python for data", Kind: search.SuggestCourse, ID: "a"}}},
 		{"knittn", []search.Suggestion{{Text: "Knitting", Kind: search.SuggestCourse, ID: "b"}}},
 		{"shuju", []search.Suggestion{{Text: "数据分析", Kind: search.SuggestCourse, ID: "c"}}},
+		{"jiqi", []search.Suggestion{{Text: "机器人", Kind: search.SuggestTag, ID: "robots"}}},
+		{"shen ruo", []search.Suggestion{{Text: "沈若溪", Kind: search.SuggestInstructor, ID: "shen"}}},
 		{"qqqqqq", []search.Suggestion{}},
 	} {
 		got, err := x.Suggest(context.Background(), catalog.Actor{}, catalog.English, tt.prefix, 0)

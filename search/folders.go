@@ -82,6 +82,11 @@ func writeLive(dir, name string) error {
 
 // writeFile replaces a small file, durably.
 func writeFile(path, text string) error {
+	if info, err := os.Lstat(path); err == nil && info.IsDir() { // nobody knows why, and it must not keep the server from starting
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
 	next := path + ".next"
 	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // in the folder that the administrator chose
 	if err != nil {

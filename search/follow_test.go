@@ -268,6 +268,22 @@ func TestTornFiles(t *testing.T) {
 }
 
 // An index that this program cannot read, or of another catalog, is built again; of those that were set aside one is kept.
+// Something else in the place of the file that names the index does not keep it from being built.
+func TestLiveIsNoFile(t *testing.T) {
+	c, x := filled(t, small)
+	ask := questions(t, c)
+	want := state(t, x, ask)
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "live", "deeper"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	x = openIndex(t, c, dir)
+	catchUp(t, c, x)
+	if diff := cmp.Diff(want, state(t, x, ask)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestForeignIndex(t *testing.T) {
 	c, x := filled(t, small)
 	ask := questions(t, c)

@@ -190,7 +190,11 @@ func (f *counter) suggest(want string, kind SuggestionKind, limit int) []candida
 			continue
 		}
 		label := f.label(names[i])
-		if begins, ok := matchPrefix(analysis.Fold(label), want); ok {
+		begins, ok := matchPrefix(analysis.Fold(label), want)
+		if !ok {
+			ok = beginsSpelled(label, want)
+		}
+		if ok {
 			best.add(candidate{Suggestion{label, kind, names[i]}, begins, int64(n)})
 		}
 	}
@@ -203,6 +207,40 @@ func matchPrefix(folded, want string) (begins, ok bool) {
 		return true, true
 	}
 	return false, beginsWord(folded, want)
+}
+
+// beginsSpelled reports whether a label has Han characters that are spelled in pinyin as what is typed begins: 机器学习 for jiqixue and for ji qi, as far as
+// typed. Initials say too little while one types.
+func beginsSpelled(label, want string) bool {
+	letters := strings.ReplaceAll(want, " ", "")
+	if len(letters) < minSpelled || strings.ContainsFunc(letters, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return false
+	}
+	runes := []rune(label)
+	for i := range runes {
+		if spelledFrom(runes[i:], letters) {
+			return true
+		}
+	}
+	return false
+}
+
+// minSpelled is from how many letters on pinyin is looked for in labels: fewer are the beginning of too much.
+const minSpelled = 3
+
+func spelledFrom(runes []rune, letters string) bool {
+	if len(runes) == 0 {
+		return false
+	}
+	for _, reading := range analysis.Pinyin(runes[0]) {
+		if strings.HasPrefix(reading, letters) {
+			return true
+		}
+		if rest, ok := strings.CutPrefix(letters, reading); ok && spelledFrom(runes[1:], rest) {
+			return true
+		}
+	}
+	return false
 }
 
 // chooser keeps the best candidates.
