@@ -12,6 +12,7 @@ import (
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/search"
 )
 
 // badParameter refuses the value of a parameter, header or path part. Pairs fill the text of the field code.
@@ -37,7 +38,11 @@ func longest(query string) string {
 // parseQuery parses and checks the query: its size, its encoding, names that the route knows, and the locale.
 func (a *API) parseQuery(r *http.Request, c *call, rt *route) error {
 	if len(r.URL.RawQuery) > maxQueryBytes {
-		return badParameter(longest(r.URL.RawQuery), fault.TooLong, "the query is too long", "max", maxQueryBytes)
+		name, most := longest(r.URL.RawQuery), maxQueryBytes
+		if name == "q" && rt.search {
+			most = search.MaxQueryRunes // which it is beyond, too
+		}
+		return badParameter(name, fault.TooLong, "the query is too long", "max", most)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/carrel-lms/carrel/search/analysis"
 	"github.com/carrel-lms/carrel/search/query"
@@ -25,7 +26,9 @@ func (p *plan) correct(ctx context.Context, m *matches, total int) (string, erro
 	if !p.x.ranking.rules.typos || p.correcting {
 		return "", nil
 	}
-	corrections, least := m.corrections, 1
+	corrections, least := slices.DeleteFunc(slices.Clone(m.corrections), func(c correction) bool {
+		return strings.ContainsRune(p.query.Clauses[c.place].Text, ':') // title:python was meant as a field; titre is no better one
+	}), 1
 	if len(corrections) == 0 {
 		if total == 0 || total > fewHits || m.relaxed {
 			return "", nil
