@@ -38,6 +38,7 @@ func BenchmarkSearch(b *testing.B) {
 				{"commonest-word", search.Request{Q: o[0] + " -xxxx"}},
 				{"three-common-words", search.Request{Q: o[3] + " " + o[4] + " " + o[5] + " -xxxx"}},
 				{"three-common-words-filtered", search.Request{Q: o[3] + " " + o[4] + " " + o[5] + " -xxxx", MinRating: &least, Levels: []string{"beginner", "all"}}},
+				{"rare-word", search.Request{Q: o[5000] + " -xxxx"}},
 				{"prefix-1", search.Request{Q: "p"}},
 				{"prefix-3", search.Request{Q: o[0][:3]}},
 				{"typo", search.Request{Q: o[300] + "z"}},
