@@ -94,8 +94,10 @@ func writeCSV(w io.Writer, n int, three bool) error {
 	s := newSynthetic()
 	for i := range n {
 		c := s.course(i, three)
-		row := []string{c.id, c.title, c.description, c.language, strings.Join(c.tags, "|"), c.category, c.level, c.instructor, c.provider,
-			fmt.Sprintf("%.2f", c.rating), fmt.Sprint(c.ratings), fmt.Sprint(c.minutes)}
+		row := []string{
+			c.id, c.title, c.description, c.language, strings.Join(c.tags, "|"), c.category, c.level, c.instructor, c.provider,
+			fmt.Sprintf("%.2f", c.rating), fmt.Sprint(c.ratings), fmt.Sprint(c.minutes),
+		}
 		if three {
 			row = append(row, c.titleFR, c.descriptionFR, c.titleZH, c.descriptionZH)
 		}

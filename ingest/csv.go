@@ -187,8 +187,10 @@ func (rs *records) refuse(start int, lines []string) *catalog.ImportError {
 	for i := len(lines) - 1; i > 0; i-- {
 		rs.back(lines[i])
 	}
-	return &catalog.ImportError{Line: start, Code: string(fault.BrokenQuote),
-		Detail: "a quotation mark is not closed, or stands inside a cell without being doubled"}
+	return &catalog.ImportError{
+		Line: start, Code: string(fault.BrokenQuote),
+		Detail: "a quotation mark is not closed, or stands inside a cell without being doubled",
+	}
 }
 
 // fit makes the row as long as the header; extra cells may only be empty.
@@ -201,8 +203,10 @@ func (rs *records) fit(line int, cells *[]string) *catalog.ImportError {
 		*cells = (*cells)[:want]
 	}
 	if got := len(*cells); got != want {
-		return &catalog.ImportError{Line: line, Code: string(fault.WrongColumns),
-			Detail: fmt.Sprintf("the row has %d cells, the header %d; quote cells that contain %q", got, want, rs.comma)}
+		return &catalog.ImportError{
+			Line: line, Code: string(fault.WrongColumns),
+			Detail: fmt.Sprintf("the row has %d cells, the header %d; quote cells that contain %q", got, want, rs.comma),
+		}
 	}
 	return nil
 }

@@ -80,9 +80,15 @@ func TestBrokenSpreadsheet(t *testing.T) {
 		t.Error(diff)
 	}
 	wantErrors := []catalog.ImportError{
-		{Line: 3, Column: "id", Code: "required"}, {Line: 4, Column: "title", Code: "required"}, {Line: 5, Column: "level", Code: "unknown-level"},
-		{Line: 6, Column: "rating", Code: "not-a-number"}, {Line: 7, Column: "ends_at", Code: "date-order"}, {Line: 8, Column: "url", Code: "bad-url"},
-		{Line: 9, Column: "id", Code: "bad-id"}, {Line: 10, Column: "prerequisites", Code: "unknown-reference"}, {Line: 13, Code: "wrong-columns"},
+		{Line: 3, Column: "id", Code: "required"},
+		{Line: 4, Column: "title", Code: "required"},
+		{Line: 5, Column: "level", Code: "unknown-level"},
+		{Line: 6, Column: "rating", Code: "not-a-number"},
+		{Line: 7, Column: "ends_at", Code: "date-order"},
+		{Line: 8, Column: "url", Code: "bad-url"},
+		{Line: 9, Column: "id", Code: "bad-id"},
+		{Line: 10, Column: "prerequisites", Code: "unknown-reference"},
+		{Line: 13, Code: "wrong-columns"},
 	}
 	byLine := cmpopts.SortSlices(func(a, b catalog.ImportError) bool { return a.Line < b.Line })
 	if diff := cmp.Diff(wantErrors, report.Errors, byLine, cmpopts.IgnoreFields(catalog.ImportError{}, "Detail")); diff != "" {

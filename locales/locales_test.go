@@ -79,8 +79,12 @@ func TestMoneyNeverGluesLetters(t *testing.T) {
 		tag        Tag
 		code, want string
 	}{
-		{English, "EUR", "€89.00"}, {English, "CNY", "CN¥89.00"}, {English, "CHF", "CHF\u00a089.00"}, {English, "XXX", "89.00\u00a0XXX"},
-		{French, "EUR", "89,00\u00a0€"}, {Chinese, "CNY", "¥89.00"},
+		{English, "EUR", "€89.00"},
+		{English, "CNY", "CN¥89.00"},
+		{English, "CHF", "CHF\u00a089.00"},
+		{English, "XXX", "89.00\u00a0XXX"},
+		{French, "EUR", "89,00\u00a0€"},
+		{Chinese, "CNY", "¥89.00"},
 	} {
 		if got := b.Printer(c.tag).Money(89, c.code); got != c.want {
 			t.Errorf("%s: %s is written %q, want %q", c.tag, c.code, got, c.want)

@@ -142,7 +142,7 @@ func (p *plan) runBatch(ctx context.Context, asks []Ask) (*BatchResponse, error)
 	}
 	var m *matches
 	if needsIndex(p.query) {
-		found, done, err := p.match(ctx)
+		found, done, err := p.match()
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +165,7 @@ func (p *plan) runBatch(ctx context.Context, asks []Ask) (*BatchResponse, error)
 	}
 	if m != nil {
 		resp.Relaxed = m.relaxed
-		if resp.Corrected, err = p.correct(ctx, m, total); err != nil {
+		if resp.Corrected, err = p.correct(m, total); err != nil {
 			return nil, err
 		}
 	}

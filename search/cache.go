@@ -14,8 +14,6 @@ type cache[V any] struct {
 	used  int64
 	byKey map[string]*linked.Element
 	order *linked.List // of *cached[V]; the most recently used first
-	hits  uint64
-	asked uint64
 }
 
 type cached[V any] struct {
@@ -35,12 +33,10 @@ func newCache[V any](limit int64, size func(V) int64) *cache[V] {
 func (c *cache[V]) get(key []byte) (value V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asked++
 	e, ok := c.byKey[string(key)]
 	if !ok {
 		return value, false
 	}
-	c.hits++
 	c.order.MoveToFront(e)
 	return e.Value.(*cached[V]).value, true //nolint:forcetypeassert // nothing else is in the list
 }
@@ -67,13 +63,4 @@ func (c *cache[V]) drop(e *linked.Element) {
 	old := c.order.Remove(e).(*cached[V]) //nolint:forcetypeassert // nothing else is in the list
 	delete(c.byKey, old.key)
 	c.used -= old.bytes
-}
-
-// clear forgets everything.
-func (c *cache[V]) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.byKey)
-	c.order.Init()
-	c.used = 0
 }

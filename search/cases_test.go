@@ -100,7 +100,7 @@ func TestFrenchCases(t *testing.T) {
 	apart := map[int]bool{}
 	for n, line := range caseLines(t, "french.txt") {
 		line, apart[n] = strings.CutPrefix(line, "! ")
-		for _, f := range strings.Fields(line) {
+		for f := range strings.FieldsSeq(line) {
 			forms, titles = append(forms, form{n, f}), append(titles, "Le titre : "+f+" (suite)")
 		}
 	}

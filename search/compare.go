@@ -176,7 +176,7 @@ func (x *Index) ask(ctx context.Context, b *builder, gen *generation, text strin
 		return 0, nil, err
 	}
 	p.turn = turn
-	c, _, done, err := p.find(ctx)
+	c, _, done, err := p.find()
 	if err != nil {
 		return 0, nil, err
 	}

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -22,7 +21,7 @@ const (
 
 // correct returns the query that was meant, when it finds clearly more than what was asked: a query whose words are nowhere as they were typed, or that
 // finds a course or two by words that look like typing errors. It names nothing that finds nothing for this caller with these filters.
-func (p *plan) correct(ctx context.Context, m *matches, total int) (string, error) {
+func (p *plan) correct(m *matches, total int) (string, error) {
 	if !p.x.ranking.rules.typos || p.correcting {
 		return "", nil
 	}
@@ -34,7 +33,7 @@ func (p *plan) correct(ctx context.Context, m *matches, total int) (string, erro
 			return "", nil
 		}
 		var err error
-		if corrections, err = p.lookalikes(ctx, m); err != nil || len(corrections) == 0 {
+		if corrections, err = p.lookalikes(m); err != nil || len(corrections) == 0 {
 			return "", err
 		}
 		least = clearlyMore * total
@@ -44,7 +43,7 @@ func (p *plan) correct(ctx context.Context, m *matches, total int) (string, erro
 	text, most := "", least-1
 	for _, pick := range picks(corrections) {
 		candidate := correctedText(p.query, corrections, pick)
-		n, relaxed, _, err := p.total(ctx, candidate)
+		n, relaxed, _, err := p.total(candidate)
 		if err != nil {
 			return "", err
 		}
@@ -70,10 +69,10 @@ func picks(corrections []correction) [][]int {
 }
 
 // total counts what another query finds for the same caller, with the same filters. relaxed and guessed are those of its matches.
-func (p *plan) total(ctx context.Context, text string) (n int, relaxed, guessed bool, err error) {
+func (p *plan) total(text string) (n int, relaxed, guessed bool, err error) {
 	q, err := query.Parse(text)
 	if err != nil {
-		return 0, false, false, nil //nolint:nilerr // too long, now that it is right: then it is no correction
+		return 0, false, false, nil // too long, now that it is right: then it is no correction
 	}
 	req := *p.req
 	req.Q, req.Cursor, req.Facets, req.FacetQ, req.Limit, req.Explain = text, "", nil, "", 1, false
@@ -82,7 +81,7 @@ func (p *plan) total(ctx context.Context, text string) (n int, relaxed, guessed 
 		return 0, false, false, err
 	}
 	other.turn, other.correcting = p.turn, true
-	c, m, done, err := other.find(ctx)
+	c, m, done, err := other.find()
 	if err != nil {
 		return 0, false, false, err
 	}
@@ -91,13 +90,13 @@ func (p *plan) total(ctx context.Context, text string) (n int, relaxed, guessed 
 }
 
 // lookalikes returns, for words that hardly any course has, those one edit away that many have.
-func (p *plan) lookalikes(ctx context.Context, m *matches) ([]correction, error) {
+func (p *plan) lookalikes(m *matches) ([]correction, error) {
 	var list []correction
 	for _, w := range m.rare {
 		if edits(&w.Word) == 0 {
 			continue
 		}
-		choices, err := p.frequent(ctx, w.Fold)
+		choices, err := p.frequent(w.Fold)
 		if err != nil {
 			return nil, err
 		}
@@ -109,8 +108,8 @@ func (p *plan) lookalikes(ctx context.Context, m *matches) ([]correction, error)
 }
 
 // frequent returns the words one edit away that many courses have, the most frequent first.
-func (p *plan) frequent(ctx context.Context, fold string) ([]neighbour, error) {
-	m, done, err := p.newMatcher(ctx)
+func (p *plan) frequent(fold string) ([]neighbour, error) {
+	m, done, err := p.newMatcher()
 	if err != nil {
 		return nil, err
 	}

@@ -148,8 +148,19 @@ func TestAccentsFirst(t *testing.T) {
 func TestPinyin(t *testing.T) {
 	_, x := shelf(t, catalog.Chinese, "数据分析", "数学", "shuju 工具", "树剧", "音乐欣赏", "女性健康", "我们的宇宙")
 	for _, tt := range []struct{ q, want string }{
-		{"shuju", "c a d"}, {"shujufenxi", "a"}, {"shujufen", "a"}, {"sjfx", "a"}, {"SJFX", "a"}, {"yinyue", "e"}, {"yinle", "e"}, {"nvxing", "f"}, {"nuxing", "f"},
-		{"shu", ""}, {"shuxue", "b"}, {"women", "g"}, {"jfxs", ""},
+		{"shuju", "c a d"},
+		{"shujufenxi", "a"},
+		{"shujufen", "a"},
+		{"sjfx", "a"},
+		{"SJFX", "a"},
+		{"yinyue", "e"},
+		{"yinle", "e"},
+		{"nvxing", "f"},
+		{"nuxing", "f"},
+		{"shu", ""},
+		{"shuxue", "b"},
+		{"women", "g"},
+		{"jfxs", ""},
 	} {
 		got := ids(find(t, x, search.Request{Q: tt.q, Locale: catalog.Chinese}))
 		if tt.q == "shu" { // one syllable is no word; it begins another one

@@ -136,7 +136,7 @@ func TestSlowLane(t *testing.T) {
 			t.Errorf("beyond the work limit: %v", err)
 		}
 		turn.end()
-		if a.queue.Load() != int32(searchesPerCPU*runtime.GOMAXPROCS(0)) || a.slowQueue.Load() != 0 { //nolint:gosec // a few
+		if a.queue.Load() != int32(searchesPerCPU*runtime.GOMAXPROCS(0)) || a.slowQueue.Load() != 0 {
 			t.Errorf("%d in the queue, %d in the slow one", a.queue.Load(), a.slowQueue.Load())
 		}
 	})

@@ -266,7 +266,7 @@ func (m *matcher) alternative(terms [][]list, need int) error {
 				if err != nil {
 					return err
 				}
-				m.count(s, p, l, uint8(n+1)) //nolint:gosec // at most maxTerms
+				m.count(s, p, l, uint8(n+1))
 			}
 		}
 	}

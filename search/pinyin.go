@@ -86,7 +86,7 @@ func (m *matcher) spelling(way []spelled, space byte) error {
 			if err != nil {
 				return err
 			}
-			m.tallyNamed(s, p, uint8(n+1)) //nolint:gosec // a word has few syllables
+			m.tallyNamed(s, p, uint8(n+1))
 		}
 	}
 	some := false

@@ -126,18 +126,18 @@ func (m *matcher) term(s, field int, term string) (postings, error) {
 	if err := m.work(1); err != nil {
 		return postings{}, err
 	}
-	key := m.keyOf(s, byte(field), term)
+	key := m.keyOf(s, byte(field), term) //nolint:gosec // a few fields
 	if p, ok := m.kept.get(key); ok {
 		return p, m.work(len(p.docs) / postingsPerWork)
 	}
-	p := &m.scratch.lists
+	p := &m.lists
 	p.reset()
 	if err := m.decode(s, field, term, p); err != nil {
 		return postings{}, err
 	}
 	if len(p.docs) >= minKept {
 		kept := p.clone()
-		m.kept.put(m.keyOf(s, byte(field), term), kept)
+		m.kept.put(m.keyOf(s, byte(field), term), kept) //nolint:gosec // a few fields
 	}
 	return *p, m.work(len(p.docs) / postingsPerWork)
 }
@@ -187,7 +187,7 @@ func (m *matcher) united(s int, space byte, name string, each func(yield func(fi
 	}
 	flags := m.flags[:n]
 	lists, docs := 0, 0
-	one := &m.scratch.lists
+	one := &m.lists
 	err := each(func(field int, term string) error {
 		one.reset()
 		if err := m.decode(s, field, term, one); err != nil {
@@ -203,7 +203,7 @@ func (m *matcher) united(s int, space byte, name string, each func(yield func(fi
 	one.reset()
 	for d, f := range flags {
 		if f != 0 {
-			one.docs, one.freqs = append(one.docs, uint32(d)), append(one.freqs, 1+f&^present) //nolint:gosec // an index
+			one.docs, one.freqs = append(one.docs, uint32(d)), append(one.freqs, 1+f&^present)
 			flags[d] = 0
 		}
 	}

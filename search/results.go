@@ -65,7 +65,7 @@ func (h heavy) add(q string) { h.c.put([]byte(q), struct{}{}) }
 // resultKey names everything that a response depends on: the generation, the time, what the caller may see, and the request.
 func (x *Index) resultKey(gen *generation, r *Request) []byte {
 	key := binary.LittleEndian.AppendUint64(nil, gen.id)
-	key = binary.LittleEndian.AppendUint64(key, uint64(x.cfg.Now().UnixNano()/int64(resultsFor))) //nolint:gosec // any number will do
+	key = binary.LittleEndian.AppendUint64(key, uint64(x.cfg.Now().UnixNano()/int64(resultsFor)))
 	sees := byte(0)
 	if r.Actor.Staff() {
 		sees |= 1

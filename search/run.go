@@ -87,7 +87,7 @@ func (x *Index) broken(ctx context.Context, err *error) func() {
 
 // run finds, counts and shows.
 func (p *plan) run(ctx context.Context) (*Response, error) {
-	c, m, done, err := p.find(ctx)
+	c, m, done, err := p.find()
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (p *plan) run(ctx context.Context) (*Response, error) {
 	}
 	if m != nil {
 		resp.Relaxed = m.relaxed
-		if resp.Corrected, err = p.correct(ctx, m, c.total); err != nil {
+		if resp.Corrected, err = p.correct(m, c.total); err != nil {
 			return nil, err
 		}
 	}
@@ -112,10 +112,10 @@ func (p *plan) run(ctx context.Context) (*Response, error) {
 const manyRows = 8
 
 // find finds and counts. done gives back what the matches live in.
-func (p *plan) find(ctx context.Context) (c *collector, m *matches, done func(), err error) {
+func (p *plan) find() (c *collector, m *matches, done func(), err error) {
 	c, done = p.newCollector(), func() {}
 	if needsIndex(p.query) {
-		if m, done, err = p.match(ctx); err != nil {
+		if m, done, err = p.match(); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -144,7 +144,7 @@ func needsIndex(q query.Query) bool {
 }
 
 // newMatcher borrows what a search looks words up with. After done, or an error, nothing of it may be used.
-func (p *plan) newMatcher(ctx context.Context) (m *matcher, done func(), err error) {
+func (p *plan) newMatcher() (m *matcher, done func(), err error) {
 	l, err := p.reader.lookup()
 	if err != nil {
 		return nil, nil, err
@@ -171,8 +171,8 @@ func (p *plan) newMatcher(ctx context.Context) (m *matcher, done func(), err err
 }
 
 // match looks the query's words up. done gives back what the result lives in.
-func (p *plan) match(ctx context.Context) (found *matches, done func(), err error) {
-	m, done, err := p.newMatcher(ctx)
+func (p *plan) match() (found *matches, done func(), err error) {
+	m, done, err := p.newMatcher()
 	if err != nil {
 		return nil, nil, err
 	}

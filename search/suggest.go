@@ -79,7 +79,7 @@ func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog
 		return nil, err
 	}
 	p.turn = turn
-	if list, err = p.complete(timed, want); err != nil {
+	if list, err = p.complete(want); err != nil {
 		return nil, deadline(ctx, err)
 	}
 	x.suggestions.put(key, list)
@@ -87,14 +87,14 @@ func (x *Index) Suggest(ctx context.Context, actor catalog.Actor, locale catalog
 }
 
 // complete makes the suggestions.
-func (p *plan) complete(ctx context.Context, want string) ([]Suggestion, error) {
+func (p *plan) complete(want string) ([]Suggestion, error) {
 	courses, tags, instructors := p.suggest(want, p.limit)
-	past, err := p.past(ctx, want)
+	past, err := p.past(want)
 	if err != nil {
 		return nil, err
 	}
 	if len(courses)+len(tags)+len(instructors)+len(past) == 0 {
-		if courses, tags, instructors, err = p.similar(ctx); err != nil {
+		if courses, tags, instructors, err = p.similar(); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +103,7 @@ func (p *plan) complete(ctx context.Context, want string) ([]Suggestion, error) 
 
 // past returns what others asked before, as far as it finds something for this caller by all of its words as they stand: what a typo or a minus
 // in it makes it find would show words that stand only in what the caller may not see.
-func (p *plan) past(ctx context.Context, want string) ([]candidate, error) {
+func (p *plan) past(want string) ([]candidate, error) {
 	if p.x.cfg.Past == nil {
 		return nil, nil
 	}
@@ -114,7 +114,7 @@ func (p *plan) past(ctx context.Context, want string) ([]candidate, error) {
 		if err != nil || slices.ContainsFunc(q.Clauses, func(c query.Clause) bool { return c.Not }) {
 			continue
 		}
-		n, relaxed, guessed, err := p.total(ctx, text)
+		n, relaxed, guessed, err := p.total(text)
 		if err != nil {
 			return nil, err
 		}
@@ -129,17 +129,17 @@ func (p *plan) past(ctx context.Context, want string) ([]candidate, error) {
 }
 
 // similar suggests what a search for the prefix finds: courses, and with typos put right, tags and instructors too.
-func (p *plan) similar(ctx context.Context) (courses, tags, instructors []candidate, err error) {
+func (p *plan) similar() (courses, tags, instructors []candidate, err error) {
 	q, err := query.Parse(p.req.Q)
 	if err != nil || !hasWords(q) {
-		return nil, nil, nil, nil //nolint:nilerr // what is being typed need not be a query yet
+		return nil, nil, nil, nil // what is being typed need not be a query yet
 	}
 	other, err := p.x.newPlan(p.gen, p.req, q)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	other.turn = p.turn
-	c, m, done, err := other.find(ctx)
+	c, m, done, err := other.find()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -147,7 +147,7 @@ func (p *plan) similar(ctx context.Context) (courses, tags, instructors []candid
 	if m == nil || m.relaxed || c.total == 0 {
 		return nil, nil, nil, nil
 	}
-	if meant, err := other.correct(ctx, m, c.total); err != nil {
+	if meant, err := other.correct(m, c.total); err != nil {
 		return nil, nil, nil, err
 	} else if meant != "" {
 		_, tags, instructors = p.suggest(analysis.Fold(meant), p.limit)

@@ -27,9 +27,12 @@ var open = circle{"", true, "vorlex", "数"}
 var circles = []circle{
 	open,
 	{"", false, "vorlax", "树"},
-	{"orgvurlax", true, "vurlax", "鼠"}, {"orgvurlax", false, "vorlix", "竖"},
-	{"orgvurlix", true, "vurlix", "署"}, {"orgvurlix", false, "vorlox", "暑"},
-	{"orgvurlox", true, "vurlox", "蜀"}, {"orgvurlox", false, "vorlux", "薯"},
+	{"orgvurlax", true, "vurlax", "鼠"},
+	{"orgvurlax", false, "vorlix", "竖"},
+	{"orgvurlix", true, "vurlix", "署"},
+	{"orgvurlix", false, "vorlox", "暑"},
+	{"orgvurlox", true, "vurlox", "蜀"},
+	{"orgvurlox", false, "vorlux", "薯"},
 }
 
 // viewer is a kind of caller, with what CONTRACT says it sees: written as a table, apart from the methods of [catalog.Actor].
@@ -45,8 +48,11 @@ var viewers = func() []viewer {
 		return catalog.Actor{Subject: catalog.LearnerID(string(role) + " of " + string(org)), Roles: []catalog.Role{role}, Org: org}
 	}
 	list := []viewer{
-		{}, {actor: who(catalog.RoleLearner, "")},
-		{actor: who(catalog.RoleEditor, ""), all: true}, {actor: who(catalog.RoleTranslator, ""), all: true}, {actor: who(catalog.RoleAdmin, ""), all: true},
+		{},
+		{actor: who(catalog.RoleLearner, "")},
+		{actor: who(catalog.RoleEditor, ""), all: true},
+		{actor: who(catalog.RoleTranslator, ""), all: true},
+		{actor: who(catalog.RoleAdmin, ""), all: true},
 		{actor: who(catalog.RoleLearner, "nowhere"), org: "nowhere"},
 	}
 	for _, org := range []catalog.OrgID{"orgvurlax", "orgvurlix", "orgvurlox"} {
