@@ -121,7 +121,7 @@ func newWorld(seed uint64) *world {
 	for _, c := range circles {
 		n := 12
 		if c == open {
-			n = 130
+			n = 180 // more than a page of rows, with the others
 		} else if c.published {
 			n = 24
 		}
