@@ -12,12 +12,8 @@ import (
 //
 // Tones are left out. What has ü is spelled both with v, as it is typed, and with u, as it becomes when its dots are lost.
 
-// The bounds of what one word or one pair may mean. All usual words stay far below them: xian has two readings, and no
-// pair of common characters more than a dozen keys.
-const (
-	MaxSegmentations = 16
-	maxPairKeys      = 16
-)
+// MaxSegmentations bounds the ways in which one word is read. All usual words stay far below it: xian has two.
+const MaxSegmentations = 16
 
 // The lengths, in letters, of a word that may be initials: one letter says too little, and eight characters are a sentence.
 const (
@@ -153,44 +149,4 @@ func Initials(word string) bool {
 		}
 	}
 	return true
-}
-
-// PairKeys returns the spellings of a pair of Han characters, all combinations of readings, the most usual first: "shu ju"
-// for 数据, then "shuo ju". Nil when it is no pair, or a character has no reading.
-func PairKeys(pair string) []string {
-	a, b := pairReadings(pair)
-	if len(a) == 0 || len(b) == 0 {
-		return nil
-	}
-	keys := make([]string, 0, min(len(a)*len(b), maxPairKeys))
-	for i := range len(a) + len(b) - 1 { // the more usual a combination, the earlier
-		for j := max(0, i-len(b)+1); j <= min(i, len(a)-1) && len(keys) < maxPairKeys; j++ {
-			keys = append(keys, a[j]+" "+b[i-j])
-		}
-	}
-	return keys
-}
-
-// PairInitials returns the initials of a pair of Han characters, each once: "sj" for 数据, and "zm" and "cm" for 长毛.
-func PairInitials(pair string) []string {
-	a, b := pairReadings(pair)
-	var keys []string
-	for _, x := range a {
-		for _, y := range b {
-			if k := x[:1] + y[:1]; !slices.Contains(keys, k) {
-				keys = append(keys, k)
-			}
-		}
-	}
-	return keys
-}
-
-// pairReadings returns the readings of both characters of a pair, none when it is no pair.
-func pairReadings(pair string) (a, b []string) {
-	r, n := utf8.DecodeRuneInString(pair)
-	s, m := utf8.DecodeRuneInString(pair[n:])
-	if m == 0 || n+m != len(pair) {
-		return nil, nil
-	}
-	return Pinyin(r), Pinyin(s)
 }

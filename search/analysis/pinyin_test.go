@@ -6,7 +6,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -148,31 +147,6 @@ func TestInitials(t *testing.T) {
 	}
 }
 
-func TestPairKeys(t *testing.T) {
-	tests := []struct {
-		pair           string
-		keys, initials []string
-	}{
-		{"数据", []string{"shu ju", "shuo ju"}, []string{"sj"}},
-		{"长行", []string{"zhang xing", "zhang hang", "chang xing", "zhang heng", "chang hang", "chang heng"}, []string{"zx", "zh", "cx", "ch"}},
-		{"女生", []string{"nv sheng", "nu sheng"}, []string{"ns"}},
-		{"數據", []string{"shu ju", "shuo ju"}, []string{"sj"}},
-		{"数", nil, nil},
-		{"数据库", nil, nil},
-		{"数a", nil, nil},
-		{"ひら", nil, nil},
-		{"", nil, nil},
-	}
-	for _, tt := range tests {
-		if d := cmp.Diff(tt.keys, PairKeys(tt.pair)); d != "" {
-			t.Errorf("PairKeys(%q) (-want +got):\n%s", tt.pair, d)
-		}
-		if d := cmp.Diff(tt.initials, PairInitials(tt.pair)); d != "" {
-			t.Errorf("PairInitials(%q) (-want +got):\n%s", tt.pair, d)
-		}
-	}
-}
-
 // spelledBy reports whether a query, as pinyin or initials, spells consecutive characters of a Han run of a title.
 func spelledBy(query, title string) bool {
 	word, typing := strings.CutSuffix(query, "*")
@@ -239,12 +213,5 @@ func BenchmarkSyllables(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Syllables("rengongzhineng", true)
-	}
-}
-
-func BenchmarkPairKeys(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		PairKeys("数据")
 	}
 }
