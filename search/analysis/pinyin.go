@@ -8,7 +8,7 @@ import (
 )
 
 // Pinyin is how Mandarin is typed. It needs no field of the index: the pairs of characters in it are few enough to look up
-// those that a word may spell ([Syllables], [Initials]) by their readings ([Pinyin], [PairKeys], [PairInitials]).
+// those that a word may spell ([Syllables], [Initials]) by their readings ([Pinyin]).
 //
 // Tones are left out. What has ü is spelled both with v, as it is typed, and with u, as it becomes when its dots are lost.
 
