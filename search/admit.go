@@ -18,8 +18,8 @@ import (
 const (
 	// searchesPerCPU run at once: they compute and wait for nothing, so more would only make all of them slower.
 	searchesPerCPU = 1
-	// maxWaiting searches wait for their turn; who comes later does better to come back.
-	maxWaiting = 64
+	// maxWaiting searches run or wait for their turn: a class that opens the same page at once is served. Who comes later does better to come back.
+	maxWaiting = 256
 	// maxWait is how long one waits for its turn when many come at once; crowdedWait when there has been a queue for crowdedAfter: then more come than
 	// can be served, and who waits long would only make those behind wait too.
 	maxWait      = 250 * time.Millisecond
