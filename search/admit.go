@@ -22,8 +22,8 @@ const (
 	maxWaiting = 256
 	// maxWait is how long one waits for its turn when many come at once; crowdedWait when there has been a queue for crowdedAfter: then more come than
 	// can be served, and who waits long would only make those behind wait too.
-	maxWait      = 250 * time.Millisecond
-	crowdedAfter = 100 * time.Millisecond
+	maxWait      = time.Second
+	crowdedAfter = time.Second
 	crowdedWait  = 10 * time.Millisecond
 	// slowWork, and slowLists lists of every course, make a search expensive: several times what usual ones take. It is counted in work, not in time,
 	// since on a busy machine all searches take long.
