@@ -28,6 +28,15 @@ func WithoutLearner(key string) string {
 	return rest
 }
 
+// OfLearner is the key of something of a learner's: the inverse of [WithoutLearner].
+func OfLearner(who LearnerID, key string) string { return learnerPrefix(who) + nfc(key) }
+
+// VersionOf returns the version of an entity's last change, also of its tombstone; 0 when there is none. Of one that the transaction wrote it is the one before.
+func (tx *Tx) VersionOf(kind coursesync.Kind, key string) coursesync.Seq {
+	ch, _ := tx.bv.Get(kind, key)
+	return ch.Seq
+}
+
 // Log returns the view of the changelog that this one reads.
 func (v *View) Log() *coursesync.BoltView { return v.bv }
 

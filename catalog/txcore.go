@@ -303,6 +303,7 @@ func (s *txState) batch() []coursesync.Change {
 var rank = map[coursesync.Kind]int{
 	KindSetting: 1, KindCategory: 2, KindTag: 3, KindInstructor: 4, KindInstructorStats: 5, KindCourse: 6, KindCourseStats: 7,
 	KindModule: 8, KindLesson: 9, KindAsset: 10, KindEnrollment: 11, KindSynonym: 12, KindPin: 13,
+	KindClient: 100, // last, see ClientState
 }
 
 func byRank(a, b coursesync.Kind) int {
