@@ -50,9 +50,9 @@ type cursor struct {
 // places give equal cursors, which is what lets pages be shared.
 const (
 	cursorVersion = 1
-	cursorHash    = 6     // bytes of each hash: against accidents; the HMAC is against design
-	cursorMAC     = 12    // bytes: 2^96 guesses
-	maxCursor     = 16384 // bytes of base64: MaxCourses places and the named ones, of the longest ids
+	cursorHash    = 6        // bytes of each hash: against accidents; the HMAC is against design
+	cursorMAC     = 12       // bytes: 2^96 guesses
+	maxCursor     = 12 << 10 // bytes of base64: MaxCourses places, and all that are named unless most of them have the longest ids
 )
 
 // Sorts of places in a cursor.

@@ -3,6 +3,7 @@ package delta_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -541,7 +542,7 @@ func TestModel(t *testing.T) {
 	if soak() {
 		checks = "20000"
 	}
-	if err := flag.Set("rapid.checks", checks); err != nil {
+	if err := errors.Join(flag.Set("rapid.checks", checks), flag.Set("rapid.steps", "60")); err != nil {
 		t.Fatal(err)
 	}
 	dir := fastDir(t)

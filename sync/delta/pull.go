@@ -83,7 +83,9 @@ func (s *Service) Pull(ctx context.Context, r Request) (*Page, error) {
 	if err := page.fill(c, runs, &r); err != nil {
 		return nil, err
 	}
-	page.Cursor = s.encode(c)
+	if page.Cursor = s.encode(c); len(page.Cursor) > maxCursor {
+		return nil, tooManyCourses()
+	}
 	return page, nil
 }
 
@@ -119,13 +121,17 @@ func (s *Service) follow(a *access, r *Request, w *wish) (*cursor, error) {
 		}
 	}
 	if len(c.places) > MaxCourses+MaxNamed {
-		return nil, badParameter("channels", fault.TooMany, "follows too many courses: name them in groups, each with a cursor of its own", "max", MaxCourses)
+		return nil, tooManyCourses()
 	}
 	if c.private() {
 		c.subject = r.Actor.Subject
 	}
 	c.sort()
 	return c, nil
+}
+
+func tooManyCourses() error {
+	return badParameter("channels", fault.TooMany, "follows too many courses: name them in groups, each with a cursor of its own", "max", MaxCourses)
 }
 
 func orExpired(err error) error {
