@@ -344,6 +344,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 		case <-failed.Done():
 		}
 		s.api.SetReady(false)
+		s.api.Stop()
 		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		err := web.Shutdown(draining)

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	stdsync "sync"
 	"sync/atomic"
 	"time"
 
@@ -67,8 +68,12 @@ type API struct {
 	members *members
 	origins *http.CrossOriginProtection
 	delta   *delta.Service
-	spec    *spec
-	ready   atomic.Bool
+	hub     *delta.Hub
+
+	stopping chan struct{} // closed when streams are to end
+	stop     func()
+	spec     *spec
+	ready    atomic.Bool
 }
 
 // New builds the front. It starts nothing and is not ready before [API.SetReady].
@@ -97,6 +102,9 @@ func New(cfg Config) (*API, error) {
 	a.callers = newCallers(a.limits, a.now)
 	a.members = newMembers()
 	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now})
+	a.hub = a.delta.NewHub()
+	a.stopping = make(chan struct{})
+	a.stop = stdsync.OnceFunc(func() { close(a.stopping) })
 	a.origins = http.NewCrossOriginProtection()
 	a.routes = a.table()
 	compress, err := newCompressor()
@@ -112,3 +120,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.Serv
 
 // SetReady says whether /readyz answers 200: true once the server serves, false as it stops.
 func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
+
+// Stop ends what would never end by itself: streams. It comes before the HTTP server is shut down.
+func (a *API) Stop() { a.stop() }

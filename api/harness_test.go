@@ -144,6 +144,7 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	t.Cleanup(s.Close)
 	s.run(func(ctx context.Context) error { return coursesync.Follow(ctx, s.catalog.Log(), s.index, nil) })
 	s.run(jobs.Run)
+	s.run(s.api.Run)
 	return s
 }
 

@@ -29,6 +29,7 @@ type route struct {
 	lenient      bool // parameters that it does not know are ignored
 	private      bool // about one person: kept by no cache
 	upload       bool // takes a file, and the time for it
+	stream       bool // answers for as long as the caller stays
 	open         bool // not under /v2: for operators and readers, unlimited, and parameters are ignored
 }
 
@@ -150,9 +151,11 @@ func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
 		// The server's own limit for reading is made for small bodies. Where the writer knows no deadlines there is none to move.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadWait))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
-	defer cancel()
-	r = r.WithContext(ctx)
+	if !rt.stream {
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	if !rt.open {
 		if err := a.admit(rt, w, r); err != nil {
 			return err

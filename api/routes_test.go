@@ -180,6 +180,7 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js"} {
 		ok("200", ask{method: get, path: path})
 	}
+	called["GET /v2/sync/stream"] = true // which does not end: stream_test.go calls it
 	for path, item := range contract.doc.Paths.Map() {
 		for method := range item.Operations() {
 			if !called[method+" "+path] {

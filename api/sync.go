@@ -24,6 +24,7 @@ func (a *API) syncRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: "/v2/sync", do: a.pull, query: []string{"channels", "cursor", "limit", "fields", "client"}},
 		{method: http.MethodPost, path: "/v2/sync", do: signedIn(a.push), private: true},
+		{method: http.MethodGet, path: "/v2/sync/stream", do: a.stream, query: []string{"channels"}, stream: true},
 		{method: http.MethodGet, path: "/v2/sync/digest", do: a.digest, query: []string{"channels", "cursor", "fields"}},
 	}
 }

@@ -207,13 +207,17 @@ func (v *BoltView) Get(kind Kind, key string) (Change, bool) {
 	return c, ok
 }
 
-// Changes yields a channel's changes after a place, in order, tombstones included. Bodies are valid until the view ends only.
+// Changes yields a channel's changes after a place, in order, tombstones included; of "" those of all channels. Bodies are valid until the view ends only.
 func (v *BoltView) Changes(channel Channel, after Seq) iter.Seq[Change] {
+	var channels []Channel
+	if channel != "" {
+		channels = []Channel{channel}
+	}
 	return func(yield func(Change) bool) {
-		for seq := range v.t.inChannel(channel, after) {
-			c, err := v.t.at(seq)
+		for seq, record := range records(v.t, after, channels) {
+			c, err := decode(seq, record)
 			if err != nil {
-				v.err = err
+				v.err = corrupt("sync.View", seq, err)
 				return
 			}
 			if !yield(c) {
