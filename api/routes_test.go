@@ -156,6 +156,13 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: get, path: imported.header.Get("Location") + "/errors.csv", as: editor})
 	ok("200", ask{method: get, path: "/v2/imports", as: editor})
 
+	search := m{"name": "Go", "query": "q=go"}
+	saved := ok("201", ask{method: http.MethodPost, path: "/v2/me/saved-searches", as: learner, body: search}).header.Get("Location")
+	one := ok("200", ask{method: put, path: saved, as: learner, body: search})
+	ok("304", ask{method: get, path: saved, as: learner, header: map[string]string{"If-None-Match": one.header.Get("ETag")}})
+	ok("200", ask{method: get, path: "/v2/me/saved-searches", as: learner})
+	ok("204", ask{method: del, path: saved, as: learner})
+
 	ok("200", ask{method: put, path: "/v2/me/preferences", as: learner, body: m{"locale": "fr", "timezone": nil}})
 	ok("200", ask{method: get, path: "/v2/me/preferences", as: learner})
 	ok("200", ask{method: get, path: "/v2/me/export", as: learner})

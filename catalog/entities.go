@@ -23,6 +23,7 @@ const (
 	KindBookmark        coursesync.Kind = "bookmark"         // learner/course
 	KindMembership      coursesync.Kind = "membership"       // learner/org
 	KindPreference      coursesync.Kind = "preference"       // learner/name
+	KindSavedSearch     coursesync.Kind = "saved_search"     // learner/id
 	KindImport          coursesync.Kind = "import"           // import id
 	KindSetting         coursesync.Kind = "setting"          // name
 	KindErasure         coursesync.Kind = "erasure"          // salted hash of the learner
