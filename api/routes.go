@@ -113,6 +113,8 @@ func (a *API) meRoutes() []route {
 		me(http.MethodGet, "/saved-searches/{id}", a.mySavedSearch),
 		me(http.MethodPut, "/saved-searches/{id}", a.putMySavedSearch),
 		me(http.MethodDelete, "/saved-searches/{id}", a.deleteMySavedSearch),
+		me(http.MethodGet, "/notifications", a.myNotifications, paged()...),
+		me(http.MethodPatch, "/notifications/{id}", a.patchMyNotification),
 		me(http.MethodGet, "/preferences", a.myPreferences),
 		me(http.MethodPut, "/preferences", a.putMyPreferences),
 		me(http.MethodGet, "/export", a.exportMe),

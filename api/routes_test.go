@@ -163,6 +163,12 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: get, path: "/v2/me/saved-searches", as: learner})
 	ok("204", ask{method: del, path: saved, as: learner})
 
+	s.notify(learner.Subject, "n1", catalog.Notification{
+		Rule: catalog.RuleCourseChanged, Subject: catalog.Subject{Kind: catalog.KindCourse, ID: "C1"}, Data: map[string]string{"course": "Learning Go"},
+	})
+	ok("200", ask{method: get, path: "/v2/me/notifications", as: learner})
+	ok("200", ask{method: patch, path: "/v2/me/notifications/n1", as: learner, body: m{"read": true}})
+
 	ok("200", ask{method: put, path: "/v2/me/preferences", as: learner, body: m{"locale": "fr", "timezone": nil}})
 	ok("200", ask{method: get, path: "/v2/me/preferences", as: learner})
 	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
