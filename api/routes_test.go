@@ -169,6 +169,10 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: get, path: "/v2/me/notifications", as: learner})
 	ok("200", ask{method: patch, path: "/v2/me/notifications/n1", as: learner, body: m{"read": true}})
 
+	ok("201", ask{method: put, path: "/v2/me/devices/phone", as: learner, body: m{"token": "t", "platform": "android"}})
+	ok("200", ask{method: get, path: "/v2/me/devices", as: learner})
+	ok("204", ask{method: del, path: "/v2/me/devices/phone", as: learner})
+
 	ok("200", ask{method: put, path: "/v2/me/preferences", as: learner, body: m{"locale": "fr", "timezone": nil}})
 	ok("200", ask{method: get, path: "/v2/me/preferences", as: learner})
 	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
