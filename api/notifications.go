@@ -64,10 +64,11 @@ func (a *API) myNotifications(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	c := callOf(r.Context())
 	shown := catalog.List[notificationView]{Next: list.Next, Items: make([]notificationView, len(list.Items))}
 	err = a.view(r, func(v *catalog.View) error {
 		for i, m := range list.Items {
-			if shown.Items[i], err = a.showNotification(v, callOf(r.Context()), m); err != nil {
+			if shown.Items[i], err = a.showNotification(v, c, m); err != nil {
 				return err
 			}
 		}

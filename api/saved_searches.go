@@ -130,12 +130,13 @@ func checkSaved(actor catalog.Actor, text string) error {
 	if err == nil {
 		return nil
 	}
-	switch f := asFault(err); {
-	case f.Code == fault.UnknownParameter:
+	f := asFault(err)
+	switch f.Code {
+	case fault.UnknownParameter:
 		return badSaved(f.Args["name"], fault.UnknownField, nil)
-	case f.Code == fault.InvalidParameter:
+	case fault.InvalidParameter:
 		return badSaved(f.Args["name"], f.Args["reason"], f.Args)
-	case f.Code == fault.InvalidQuery:
+	case fault.InvalidQuery:
 		return badSaved("q", f.Args["reason"], f.Args)
 	}
 	return err

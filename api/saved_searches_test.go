@@ -72,11 +72,11 @@ func TestSavedSearchesFollowTheRules(t *testing.T) {
 		{"min_rating=6", "400 invalid-fields", []string{"min_rating", "entre 0 et 5"}},
 		{"colour=red", "400 invalid-fields", []string{"colour", "n’existe pas"}},
 		{"sort=best", "400 invalid-fields", []string{"sort", "relevance"}},
-		{"q=a&q=b", "400 invalid-fields", []string{"« q »"}},
+		{"q=a&q=b", "400 invalid-fields", []string{"«\u202fq\u202f»"}},
 		{"q=go&cursor=x", "400 invalid-fields", []string{"cursor"}},
 		{"q=go&after=x", "400 invalid-fields", []string{"after"}},
 		{"q=go&locale=de", "400 invalid-fields", []string{"locale", "zh-Hans"}},
-		{"q=" + strings.Repeat("a+", 200), "400 invalid-fields", []string{"« q »", "words"}},
+		{"q=" + strings.Repeat("a+", 200), "400 invalid-fields", []string{"«\u202fq\u202f»", "words"}},
 		{"q=%zz", "400 invalid-fields", []string{"query", "UTF-8"}},
 		{"state=draft", "403 forbidden", nil},
 	} {

@@ -27,15 +27,15 @@ func phone(token string) Device {
 }
 
 // register registers a learner's device, as the learner.
-func register(t testing.TB, c *Catalog, who Actor, id DeviceID, d Device) {
-	t.Helper()
-	must(t, c, who, func(tx *Tx) error { return second(tx.PutDevice(who.Subject, id, d, Cond{})) })
+func register(tb testing.TB, c *Catalog, who Actor, id DeviceID, d Device) {
+	tb.Helper()
+	must(tb, c, who, func(tx *Tx) error { return second(tx.PutDevice(who.Subject, id, d, Cond{})) })
 }
 
 // tokensHeld is every device with its token, by key.
-func tokensHeld(t testing.TB, c *Catalog) map[string]string {
-	t.Helper()
-	return look(t, c, func(v *View) (map[string]string, error) {
+func tokensHeld(tb testing.TB, c *Catalog) map[string]string {
+	tb.Helper()
+	return look(tb, c, func(v *View) (map[string]string, error) {
 		held := map[string]string{}
 		for ch := range entities(v, KindDevice, "", "") {
 			s, err := decode[Device](ch)

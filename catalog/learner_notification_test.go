@@ -25,12 +25,12 @@ func notify(id NotificationID, n Notification) func(tx *Tx) error {
 }
 
 // inbox is the ids of a learner's notifications, newest first, page by page.
-func inbox(t testing.TB, c *Catalog, who LearnerID) (ids []NotificationID) {
-	t.Helper()
+func inbox(tb testing.TB, c *Catalog, who LearnerID) (ids []NotificationID) {
+	tb.Helper()
 	for p := (Page{Limit: 2}); ; {
-		list, err := c.MyNotifications(t.Context(), who, p)
+		list, err := c.MyNotifications(tb.Context(), who, p)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		for _, m := range list.Items {
 			ids = append(ids, m.ID)
