@@ -125,7 +125,7 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	x.store, x.replayUntil = s, 0
 	x.outdated.Store(s.version != ownVersion)
 	readyAt := head
-	cols := &columns{}
+	cols := newColumns()
 	if s.cursor.Log == log.ID() && s.cursor.Seq <= head {
 		if cols, err = loadColumns(ctx, x.cfg.Catalog, x.dicts); err != nil {
 			return err
