@@ -114,11 +114,11 @@ func (p *plan) past(want string) ([]candidate, error) {
 		if err != nil || slices.ContainsFunc(q.Clauses, func(c query.Clause) bool { return c.Not }) {
 			continue
 		}
-		n, relaxed, guessed, err := p.total(text)
+		found, err := p.finds(text)
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 && !relaxed && !guessed {
+		if found {
 			list = append(list, candidate{Suggestion: Suggestion{Text: text, Kind: SuggestQuery}, begins: true})
 		}
 		if len(list) == share {
@@ -126,6 +126,22 @@ func (p *plan) past(want string) ([]candidate, error) {
 		}
 	}
 	return list, nil
+}
+
+// finds reports whether a past query finds something by all of its words as they stand, or remembers it: each key that is typed asks again. The time
+// plays no part, since no query asks who can enroll now.
+func (p *plan) finds(text string) (bool, error) {
+	key := viewKey(nil, p.gen, &Request{Actor: p.req.Actor, Locale: p.locale, Q: text})
+	if found, ok := p.x.past.get(key); ok {
+		return found, nil
+	}
+	n, relaxed, guessed, err := p.total(text)
+	if err != nil {
+		return false, err
+	}
+	found := n > 0 && !relaxed && !guessed
+	p.x.past.put(key, found)
+	return found, nil
 }
 
 // similar suggests what a search for the prefix finds: courses, and with typos put right, tags and instructors too.
