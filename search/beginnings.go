@@ -49,17 +49,16 @@ type beginnings struct {
 
 // newBeginnings finds the starts: what beginsWord takes for one.
 func newBeginnings(folds *[pageRows]string) *beginnings {
-	b := &beginnings{folds: folds}
+	var starts []wordStart
 	for text, fold := range folds {
 		for place := range len(fold) {
 			if place == 0 || fold[place-1] == ' ' || isHanStart(fold[place:]) {
-				b.starts = append(b.starts, newWordStart(fold, text, place))
+				starts = append(starts, newWordStart(fold, text, place))
 			}
 		}
 	}
-	slices.Sort(b.starts)
-	b.starts = slices.Clip(b.starts)
-	return b
+	slices.Sort(starts)
+	return &beginnings{folds, slices.Clone(starts)} // without the room to grow
 }
 
 // textSet is some of a page's texts, a bit for each.

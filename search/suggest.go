@@ -214,7 +214,7 @@ func (p *plan) labelled(f *counter, l *labels, kind SuggestionKind, want string,
 	for n, pg := range l.pages {
 		words, whole := pg.find(want)
 		for j := range min(pageRows, len(f.counts)-n*pageRows) {
-			i, text := n*pageRows+j, uint8(j) //nolint:gosec // pageRows is 256
+			i, text := n*pageRows+j, uint8(j)
 			if words.has(text) || letters != "" && l.sounds[i]&sound(letters) != 0 && beginsSpelled(l.of[i], letters) {
 				add(i, whole.has(text))
 			}
