@@ -79,6 +79,12 @@ func (p *plan) seen(h *hot, list []uint8) []uint8 {
 	return list
 }
 
+// seesIn reports whether the caller sees a row of a page, as seen does.
+func (p *plan) seesIn(h *hot, row uint8) bool {
+	org := h.org[row]
+	return int(org) < len(p.allowed) && p.allowed[org]>>h.state[row]&1 == 1
+}
+
 // sees reports whether the caller sees a row, as seen does.
 func (p *plan) sees(i int32) bool {
 	if int(i) >= p.cols.n {

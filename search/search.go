@@ -62,6 +62,7 @@ type Index struct {
 	dicts     *dicts           // shared by all indexes that come one after another
 
 	suggestions *cache[[]Suggestion]
+	past        *cache[bool] // whether a past query finds something
 	heavy       heavy
 
 	searches atomic.Uint64 // that have begun
@@ -90,7 +91,7 @@ func Open(cfg Config) (*Index, error) {
 		cfg.Logger = slog.Default()
 	}
 	x := &Index{
-		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), counts: newCounts(), suggestions: newSuggestions(), heavy: newHeavy(),
+		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), counts: newCounts(), suggestions: newSuggestions(), past: newPast(), heavy: newHeavy(),
 		dicts: newDicts(),
 	}
 	x.rebuild.asked = make(chan bool, 1)
@@ -125,7 +126,7 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	x.store, x.replayUntil = s, 0
 	x.outdated.Store(s.version != ownVersion)
 	readyAt := head
-	cols := &columns{}
+	cols := newColumns()
 	if s.cursor.Log == log.ID() && s.cursor.Seq <= head {
 		if cols, err = loadColumns(ctx, x.cfg.Catalog, x.dicts); err != nil {
 			return err
