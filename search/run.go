@@ -248,7 +248,7 @@ func (p *plan) show(ctx context.Context, resp *Response, c *collector, m *matche
 	resp.Hits = make([]Hit, 0, len(c.top))
 	return p.x.cfg.Catalog.View(ctx, func(v *catalog.View) error {
 		for _, k := range c.top {
-			course, err := v.CourseFor(p.req.Actor, k.id)
+			course, err := v.SharedCourseFor(p.req.Actor, k.id)
 			if fault.Is(err, fault.NotFound) || err == nil && !p.wants(course.Value) {
 				continue
 			}

@@ -207,6 +207,13 @@ func (v *BoltView) Get(kind Kind, key string) (Change, bool) {
 	return c, ok
 }
 
+// Version returns the Seq of an entity's last change without reading the change; false when there is no such entity, or only its tombstone.
+func (v *BoltView) Version(kind Kind, key string) (Seq, bool) {
+	value := v.t.entity.Get(entityName(kind, key))
+	seq := keySeqOfEntity(value)
+	return seq, seq != 0 && !isTombstone(value)
+}
+
 // Entities yields the live entities of a kind whose key starts with prefix and is greater than after, in order of key.
 // Bodies are valid until the view ends only.
 func (v *BoltView) Entities(kind Kind, prefix, after string) iter.Seq[Change] {
