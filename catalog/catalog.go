@@ -62,6 +62,7 @@ type Catalog struct {
 	log     *coursesync.Bolt
 	turns   *semaphore.Weighted // one for each command, maxCommands for one that runs alone
 	learner learnerState        // salt and erased learners
+	kept    kept                // entities that readers asked for
 }
 
 // Open opens or makes a catalog. Errors: fault.Locked when another process holds it, fault.NewerFormat.

@@ -14,6 +14,8 @@ const (
 	filtersBytes = 16 << 20
 	// countsBytes bounds the counts of facets over everything, which are kept for each view of the catalog.
 	countsBytes = 8 << 20
+	// sightsBytes bounds which rows callers see, a byte for each row: so that half a million courses fit, seen in several ways.
+	sightsBytes = 8 << 20
 	// suggestionsBytes bounds the suggestions that are kept: what is typed first is the same for all.
 	suggestionsBytes = 4 << 20
 	// pastBytes bounds of how many past queries it is kept whether they find something: some thousands.
@@ -40,6 +42,10 @@ func newFilters() *cache[[]uint64] {
 
 func newCounts() *cache[[]int32] {
 	return newCache(countsBytes, func(counts []int32) int64 { return int64(4 * len(counts)) })
+}
+
+func newSights() *cache[sight] {
+	return newCache(sightsBytes, func(s sight) int64 { return int64(len(s.visible)) })
 }
 
 func newSuggestions() *cache[[]Suggestion] {

@@ -59,6 +59,7 @@ type Index struct {
 	results   *cache[*outcome] // of generations
 	filters   *cache[[]uint64] // of columns
 	counts    *cache[[]int32]  // of columns
+	sights    *cache[sight]    // of columns
 	dicts     *dicts           // shared by all indexes that come one after another
 
 	suggestions *cache[[]Suggestion]
@@ -91,8 +92,8 @@ func Open(cfg Config) (*Index, error) {
 		cfg.Logger = slog.Default()
 	}
 	x := &Index{
-		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), counts: newCounts(), suggestions: newSuggestions(), past: newPast(), heavy: newHeavy(),
-		dicts: newDicts(),
+		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), counts: newCounts(),
+		sights: newSights(), suggestions: newSuggestions(), past: newPast(), heavy: newHeavy(), dicts: newDicts(),
 	}
 	x.rebuild.asked = make(chan bool, 1)
 	s, err := openLive(cfg.Dir)

@@ -209,6 +209,17 @@ func TestView(t *testing.T) {
 			t.Errorf("prefix %q, after %q (-want +got):\n%s", c.prefix, c.after, diff)
 		}
 	}
+	if err := b.View(t.Context(), func(v *coursesync.BoltView) error {
+		for _, key := range []string{"a/1", "a/2", "a/3", "b", "c"} {
+			last, ok := v.Get("course", key)
+			if seq, live := v.Version("course", key); live != (ok && last.Op != coursesync.OpDelete) || live && seq != last.Seq {
+				t.Errorf("%s: version %d, %v; its last change is %+v", key, seq, live, last)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	own := errors.New("own")
 	if err := b.View(t.Context(), func(v *coursesync.BoltView) error {
 		if gone, ok := v.Get("course", "a/2"); !ok || gone.Op != coursesync.OpDelete || v.Head() != gone.Seq+1 {
