@@ -11,10 +11,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +69,10 @@ type API struct {
 	origins *http.CrossOriginProtection
 	spec    *spec
 	ready   atomic.Bool
+	backup  sync.Mutex // held by the one that is taken
+
+	draining context.Context // ends with what would outlast the server's patience
+	drain    context.CancelFunc
 }
 
 // New builds the front. It starts nothing and is not ready before [API.SetReady].
@@ -95,6 +101,7 @@ func New(cfg Config) (*API, error) {
 	a.callers = newCallers(a.limits, a.now)
 	a.members = newMembers()
 	a.origins = http.NewCrossOriginProtection()
+	a.draining, a.drain = context.WithCancel(context.Background())
 	a.routes = a.table()
 	compress, err := newCompressor()
 	if err != nil {
@@ -109,3 +116,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.Serv
 
 // SetReady says whether /readyz answers 200: true once the server serves, false as it stops.
 func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
+
+// Drain breaks off answers that may take longer than a server that stops waits: backups. What has begun is cut, so that nobody takes it for whole.
+func (a *API) Drain() { a.drain() }

@@ -222,7 +222,7 @@ func locked(path string, err error) error {
 
 func damaged(path string, err error) error {
 	return fault.Wrap("sync.OpenBolt", fault.Corrupt, err, "path", path).
-		WithFix("%s is no changelog of Carrel, or a damaged one: put it aside and restore a backup", path)
+		WithFix("%s is no changelog of Carrel, or a damaged one: put a backup in its place with carrel restore", path)
 }
 
 // initialMap is mapSize where addresses are plenty. Windows would make the file as large as its mapping.
