@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"locales":           {},
 	"sync":              {"fault"},
 	"catalog":           {"fault", "sync"},
+	"sync/delta":        {"fault", "sync", "catalog"},
 	"search/analysis":   {},
 	"search/query":      {"fault"},
 	"search":            {"fault", "sync", "catalog", "search/analysis", "search/query"},
@@ -26,7 +27,7 @@ var arrows = map[string][]string{
 	"identity":          {"fault", "catalog"},
 	"insight":           {"fault", "catalog"},
 	"clients":           {},
-	"api":               {"fault", "sync", "catalog", "search", "ingest", "identity", "insight", "locales", "clients"},
+	"api":               {"fault", "sync", "sync/delta", "catalog", "search", "ingest", "identity", "insight", "locales", "clients"},
 	"web":               {"fault", "sync", "catalog", "search", "identity", "insight", "locales"},
 	"tests/screenshots": {},
 	"":                  {"fault", "sync", "catalog", "search", "search/analysis", "ingest", "identity", "insight", "locales", "api", "web"},
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 
 // budgets bounds the modules that each package brings into a build, the standard library aside: a common library grows unseen.
 var budgets = map[string]int{
-	"fault": 0, "clients": 0, "locales": 5, "sync": 3, "catalog": 10, "search/analysis": 26, "search/query": 0, "search": 36, "ingest": 12, "identity": 12, "insight": 10, "api": 62, "web": 52, "": 66,
+	"fault": 0, "clients": 0, "locales": 5, "sync": 3, "catalog": 10, "sync/delta": 10, "search/analysis": 26, "search/query": 0, "search": 36, "ingest": 12, "identity": 12, "insight": 10, "api": 62, "web": 52, "": 66,
 }
 
 // forbidden are imports, direct or not, that a package never has.

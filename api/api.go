@@ -29,6 +29,7 @@ import (
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
+	"github.com/carrel-lms/carrel/sync/delta"
 )
 
 // SessionCookie is the name of the cookie by which a browser that signed in is known.
@@ -67,6 +68,7 @@ type API struct {
 	replays *replays
 	members *members
 	origins *http.CrossOriginProtection
+	delta   *delta.Service
 	spec    *spec
 	ready   atomic.Bool
 	backup  sync.Mutex // held by the one that is taken
@@ -100,6 +102,7 @@ func New(cfg Config) (*API, error) {
 	a.metrics = newMetrics(a.cfg.Registry, cfg.Catalog)
 	a.callers = newCallers(a.limits, a.now)
 	a.members = newMembers()
+	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now})
 	a.origins = http.NewCrossOriginProtection()
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.routes = a.table()

@@ -24,6 +24,8 @@ type problem struct {
 	Instance string         `json:"instance"`
 	Code     fault.Code     `json:"code"`
 	Errors   []problemField `json:"errors,omitempty"`
+
+	LastMutation *uint64 `json:"last_mutation,omitempty"` // of fault.MutationGap and fault.ClientReused
 }
 
 type problemField struct {
@@ -147,6 +149,9 @@ func (a *API) problem(c *call, f *fault.Error, status int) problem {
 	for _, field := range f.Fields[:min(len(f.Fields), maxBodyFields)] {
 		out.Errors = append(out.Errors, problemField{Pointer: field.Pointer, Code: field.Code, Detail: fieldText(p, field)})
 	}
+	if last, ok := f.Args["last_mutation"].(uint64); ok {
+		out.LastMutation = &last
+	}
 	if f.Code == fault.InvalidParameter && len(out.Errors) == 0 && args["name"] != nil {
 		out.Errors = []problemField{parameterField(p, f, args)}
 	}
@@ -194,7 +199,7 @@ func text(p *locales.Printer, id string, args map[string]any) string {
 	all := map[string]any{
 		"retry_after": defaultRetry, "position": 1, "max": "…", "min": "…", "limit": "…", "name": "…", "value": "…", "id": "…",
 		"reason": p.Text("reason.unknown", nil), "allowed": "…", "want": p.Text("reason.documented", nil), "got": "…",
-		"language": "…", "other": "…", "state": "…",
+		"language": "…", "other": "…", "state": "…", "last_mutation": "…",
 	}
 	for k, v := range args {
 		if s := placeholderValue(p, v); s != "" {

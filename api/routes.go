@@ -73,6 +73,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/backup", do: a.getBackup, private: true, wait: backupWait},
 	})
 	routes = append(routes, a.reindexRoutes()...)
+	routes = append(routes, a.syncRoutes()...)
 	routes = append(routes, a.instructors().routes("/v2/instructors")...)
 	routes = append(routes, a.tags().routes("/v2/tags")...)
 	return append(routes, a.categories().routes("/v2/categories")...)
@@ -165,6 +166,9 @@ func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
 	return rt.do(w, r)
 }
 
+// varyByCaller is what most answers depend on.
+const varyByCaller = "Accept-Language, Authorization, Cookie"
+
 // admit decides whether a request is let in: who asks, how often, and what for. An excess of requests is said before all else, so that
 // guessing tokens is slow too.
 func (a *API) admit(rt *route, w http.ResponseWriter, r *http.Request) error {
@@ -183,7 +187,7 @@ func (a *API) admit(rt *route, w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Language", string(c.tag))
-	h.Add("Vary", "Accept-Language, Authorization, Cookie")
+	h.Add("Vary", varyByCaller)
 	h.Set("Cache-Control", "private, no-cache")
 	if rt.private {
 		h.Set("Cache-Control", "private, no-store")

@@ -158,6 +158,13 @@ func TestEveryOperation(t *testing.T) {
 
 	ok("200", ask{method: put, path: "/v2/me/preferences", as: learner, body: m{"locale": "fr", "timezone": nil}})
 	ok("200", ask{method: get, path: "/v2/me/preferences", as: learner})
+	ok("200", ask{method: get, path: "/v2/sync?channels=catalog,org,me,courses,course:C1&fields=full&client=phone", as: learner})
+	shared := ok("200", ask{method: get, path: "/v2/sync?channels=catalog&limit=1"})
+	ok("304", ask{method: get, path: "/v2/sync?channels=catalog&limit=1", header: map[string]string{"If-None-Match": shared.header.Get("ETag")}})
+	ok("200", ask{method: http.MethodPost, path: "/v2/sync", as: learner, body: m{"client": "phone", "subject": "lea", "mutations": []m{
+		{"n": 1, "kind": "bookmark", "key": "C1", "op": "upsert"}, {"n": 2, "kind": "bookmark", "key": "none", "op": "upsert"}, {"n": 3, "kind": "review", "key": "C1", "op": "delete"},
+	}}})
+	ok("200", ask{method: get, path: "/v2/sync/digest?channels=catalog,me", as: learner})
 	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/bookmarks/C1", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})

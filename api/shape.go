@@ -131,7 +131,8 @@ func checkScalar(v any, t reflect.Type, at string, bad []fault.Field) []fault.Fi
 		if _, ok := v.(bool); !ok {
 			return append(bad, fault.BadField(at, fault.NotABoolean, "must be true or false"))
 		}
-	case reflect.Float64, reflect.Int, reflect.Int64:
+	case reflect.Interface: // whoever reads it knows more
+	case reflect.Float64, reflect.Int, reflect.Int64, reflect.Uint64:
 		return checkNumber(v, t, at, bad)
 	default:
 		return append(bad, wrongType(at, t.Kind().String()))
@@ -154,8 +155,12 @@ func checkNumber(v any, t reflect.Type, at string, bad []fault.Field) []fault.Fi
 	if t.Kind() == reflect.Float64 {
 		return bad
 	}
-	if _, err := n.Int64(); err != nil {
+	i, err := n.Int64()
+	switch {
+	case err != nil:
 		return append(bad, wrongType(at, "integer"))
+	case i < 0 && t.Kind() == reflect.Uint64:
+		return append(bad, fault.BadField(at, fault.OutOfRange, "is negative", "min", 0, "max", maxInteger))
 	}
 	return bad
 }

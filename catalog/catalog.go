@@ -114,55 +114,85 @@ func (c *Catalog) View(ctx context.Context, fn func(v *View) error) error {
 // fn may run several times and must not act on anything but tx. Errors of fn are returned as they are; fault.Overloaded when others
 // were faster again and again, and those of [coursesync.Log.Append].
 func (c *Catalog) Update(ctx context.Context, actor Actor, fn func(tx *Tx) error) (coursesync.Seq, error) {
+	done, err := c.Commit(ctx, actor, fn)
+	return done.Seq, err
+}
+
+// Committed says what a command wrote.
+type Committed struct {
+	Seq   coursesync.Seq // the write's token
+	wrote map[ref]coursesync.Seq
+}
+
+// Version returns the version that the command gave to an entity; 0 when it did not write it.
+func (c Committed) Version(kind coursesync.Kind, key string) coursesync.Seq {
+	return c.wrote[ref{kind, key}]
+}
+
+// versions numbers the changes of a batch that the log took: their Seqs follow each other, and the last is known.
+func versions(batch []coursesync.Change, last coursesync.Seq) map[ref]coursesync.Seq {
+	wrote := map[ref]coursesync.Seq{}
+	for i := len(batch) - 1; i >= 0; i-- {
+		if batch[i].Op != coursesync.OpAssert {
+			wrote[ref{batch[i].Kind, batch[i].Key}] = last
+			last--
+		}
+	}
+	return wrote
+}
+
+// Commit is Update for those who need the versions of what was written.
+func (c *Catalog) Commit(ctx context.Context, actor Actor, fn func(tx *Tx) error) (Committed, error) {
 	for attempt := range freeAttempts + aloneAttempts {
-		seq, err := c.attempt(ctx, actor, fn, attempt >= freeAttempts)
+		done, err := c.attempt(ctx, actor, fn, attempt >= freeAttempts)
 		if lost, ok := errors.AsType[lostRaceError](err); ok {
 			c.cfg.Logger.DebugContext(ctx, "catalog: a command lost a race", slog.Int("attempt", attempt), slog.Any("error", lost.error))
 			if err := pause(ctx, retryPause<<attempt); err != nil {
-				return 0, err
+				return Committed{}, err
 			}
 			continue
 		}
-		return seq, err
+		return done, err
 	}
-	return 0, fault.New("catalog.Update", fault.Overloaded, "retry_after", retryAfter)
+	return Committed{}, fault.New("catalog.Update", fault.Overloaded, "retry_after", retryAfter)
 }
 
 // lostRaceError marks a LostUpdate that came from the log: the command runs again. One that fn returned is the caller's own.
 type lostRaceError struct{ error }
 
 // attempt runs a command once, beside others or alone.
-func (c *Catalog) attempt(ctx context.Context, actor Actor, fn func(tx *Tx) error, alone bool) (coursesync.Seq, error) {
+func (c *Catalog) attempt(ctx context.Context, actor Actor, fn func(tx *Tx) error, alone bool) (Committed, error) {
 	turn := int64(1)
 	if alone {
 		turn = maxCommands
 	}
 	if err := c.turns.Acquire(ctx, turn); err != nil {
-		return 0, err
+		return Committed{}, err
 	}
 	defer c.turns.Release(turn)
 	batch, head, err := c.run(ctx, actor, fn)
 	if err != nil || len(batch) == 0 {
-		return head, err
+		return Committed{Seq: head}, err
 	}
 	if len(batch) > coursesync.MaxBatch {
-		return 0, fault.New("catalog.Update", fault.TooLarge, "limit", coursesync.MaxBatch).WithFix("write less in one command")
+		return Committed{}, fault.New("catalog.Update", fault.TooLarge, "limit", coursesync.MaxBatch).WithFix("write less in one command")
 	}
 	erased, err := erasuresIn(batch)
 	if err != nil {
-		return 0, err
+		return Committed{}, err
 	}
 	if err := c.learner.note(erased); err != nil {
-		return 0, err
+		return Committed{}, err
 	}
 	seq, err := c.log.Append(ctx, batch...)
 	if fault.Is(err, fault.LostUpdate) {
-		return 0, lostRaceError{err}
+		return Committed{}, lostRaceError{err}
 	}
-	if err == nil {
-		c.learner.remember(erased...)
+	if err != nil {
+		return Committed{}, err
 	}
-	return seq, err
+	c.learner.remember(erased...)
+	return Committed{Seq: seq, wrote: versions(batch, seq)}, nil
 }
 
 // run runs fn over one view and returns what it wants of the log, with the head of that view.

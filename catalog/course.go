@@ -61,6 +61,8 @@ func (tx *Tx) settle(c, old Course, exists bool) Course {
 	c.CreatedAt, c.EverPublished = tx.overlay.now, false
 	if exists {
 		c.CreatedAt, c.EverPublished = old.CreatedAt, old.EverPublished
+	} else if ch, was := tx.tombstone(KindCourse, string(c.ID)); was {
+		_, c.EverPublished, _ = PublishedIn(ch) // of a tombstone that says nothing one assumes it
 	}
 	if c.PublishedAt == nil {
 		c.PublishedAt = old.PublishedAt
@@ -146,5 +148,5 @@ func (tx *Tx) DeleteCourse(id CourseID, cond Cond) error {
 	if err := tx.del(KindCourseStats, string(id), catalogChannel(string(id)), Cond{}); err != nil {
 		return err
 	}
-	return tx.del(KindCourse, string(id), catalogChannel(string(id)), Cond{})
+	return tx.delLeaving(KindCourse, string(id), catalogChannel(string(id)), Cond{}, publicity{Ever: s.Value.EverPublished})
 }

@@ -248,6 +248,7 @@ type Progress struct {
 // Bookmark marks a course for later.
 type Bookmark struct {
 	At time.Time `json:"at"`
+	By string    `json:"by,omitempty"` // the client that set it, if one did
 }
 
 // Membership records that a learner belongs to an organization, from the newest token seen.

@@ -28,6 +28,19 @@ type Preferences struct {
 	Timezone string `json:"timezone,omitempty"` // a name of the IANA database, "Europe/Paris"
 }
 
+// Set sets the preference of a name, "" for none, and reports whether there is one of that name.
+func (p *Preferences) Set(name, value string) bool {
+	switch name {
+	case preferLocale:
+		p.Locale = Locale(value)
+	case preferTimezone:
+		p.Timezone = value
+	default:
+		return false
+	}
+	return true
+}
+
 // MyPreferences returns what a learner prefers. The caller knows that who is asking.
 func (v *View) MyPreferences(who LearnerID) (Preferences, error) {
 	locale, _, err := load[Preference](v, KindPreference, learnerPrefix(who)+preferLocale)

@@ -106,6 +106,11 @@ func (tx *Tx) PutProgress(who LearnerID, id CourseID, lesson string, p Progress)
 // PutBookmark marks a course that the actor sees. Every call makes a version, so that a device that removes the mark learns that another one
 // set it again.
 func (tx *Tx) PutBookmark(who LearnerID, id CourseID) (bool, error) {
+	return tx.PutBookmarkBy(who, id, "")
+}
+
+// PutBookmarkBy is PutBookmark of a client, which may remove the mark again without having seen its version.
+func (tx *Tx) PutBookmarkBy(who LearnerID, id CourseID, client string) (bool, error) {
 	const op = "catalog.PutBookmark"
 	id = nfc(id)
 	if err := tx.mayActFor(op, who); err != nil {
@@ -116,7 +121,7 @@ func (tx *Tx) PutBookmark(who LearnerID, id CourseID) (bool, error) {
 	}
 	key := ofLearner(who, id)
 	tx.exists(KindBookmark, key) // guards the version
-	return tx.put(KindBookmark, key, learnerChannel(who), Bookmark{At: tx.overlay.now}, putOpts{blind: true})
+	return tx.put(KindBookmark, key, learnerChannel(who), Bookmark{At: tx.overlay.now, By: client}, putOpts{blind: true})
 }
 
 // DeleteBookmark removes a mark, also of a course that is gone. fault.NotFound when there is none.

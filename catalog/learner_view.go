@@ -107,6 +107,11 @@ func (v *View) MyBookmark(who LearnerID, id CourseID) (Stored[Bookmark], bool, e
 	return load[Bookmark](v, KindBookmark, ofLearner(who, nfc(id)))
 }
 
+// MyProgressAt returns a learner's progress in a lesson, and whether there is any.
+func (v *View) MyProgressAt(who LearnerID, id CourseID, lesson string) (Stored[Progress], bool, error) {
+	return load[Progress](v, KindProgress, ofLearner(who, nfc(id))+"/"+nfc(lesson))
+}
+
 // MyProgressIn returns a learner's progress in a course by lesson; of lessons without there is none.
 func (v *View) MyProgressIn(who LearnerID, id CourseID) (map[string]Progress, error) {
 	prefix := ofLearner(who, nfc(id)) + "/"

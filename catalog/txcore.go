@@ -34,7 +34,8 @@ type txState struct {
 	reads  map[ref]coursesync.Change // what was read, valid while the view is open; IfSeq is what guards it: the version, Absent when nothing was there
 	writes map[coursesync.Kind]map[string]*write
 	count  int
-	labels map[labelKey]string // of tags and categories written, see zeroLabels
+	labels map[labelKey]string    // of tags and categories written, see zeroLabels
+	over   map[ref]coursesync.Seq // tombstones that were read: what is made again must be made over them
 
 	undo     []overwritten       // what the Try under way has replaced; nil when none is
 	expected func(CourseID) bool // see Tx.Expect
@@ -46,6 +47,7 @@ func newTxState(actor Actor, now time.Time) *txState {
 		reads:  map[ref]coursesync.Change{},
 		writes: map[coursesync.Kind]map[string]*write{},
 		labels: map[labelKey]string{},
+		over:   map[ref]coursesync.Seq{},
 	}
 }
 
@@ -73,6 +75,16 @@ func (s *txState) remember(kind coursesync.Kind, key string, ch coursesync.Chang
 		ch.IfSeq = ch.Seq
 	}
 	s.reads[ref{kind, key}] = ch
+}
+
+// tombstone returns what is left of an entity that was deleted, and guards it for when it is made again.
+func (tx *Tx) tombstone(kind coursesync.Kind, key string) (coursesync.Change, bool) {
+	ch, ok := tx.bv.Get(kind, key)
+	if !ok || ch.Op != coursesync.OpDelete {
+		return coursesync.Change{}, false
+	}
+	tx.overlay.over[ref{kind, key}] = ch.Seq
+	return ch, true
 }
 
 // exists reports whether an entity is live, and guards that it stays so.
@@ -199,14 +211,26 @@ func (tx *Tx) put(kind coursesync.Kind, key string, channel coursesync.Channel, 
 
 // del deletes an entity; deleting what is not there changes nothing.
 func (tx *Tx) del(kind coursesync.Kind, key string, channel coursesync.Channel, cond Cond) error {
+	return tx.delLeaving(kind, key, channel, cond, nil)
+}
+
+// delLeaving is del with what stays to be known of the entity, nil for nothing.
+func (tx *Tx) delLeaving(kind coursesync.Kind, key string, channel coursesync.Channel, cond Cond, left any) error {
 	old, exists := tx.get(kind, key)
 	if err := cond.check(old.Seq, exists); err != nil || !exists {
 		return err
 	}
-	tx.overlay.add(coursesync.Change{
+	ch := coursesync.Change{
 		Seq: old.Seq, Created: old.Created, At: tx.overlay.now, Channel: channel, Kind: kind, Key: key,
 		Op: coursesync.OpDelete, Schema: bodySchema,
-	})
+	}
+	if left != nil {
+		var err error
+		if ch.Body, err = encode(left); err != nil {
+			return err
+		}
+	}
+	tx.overlay.add(ch)
 	return nil
 }
 
@@ -258,7 +282,10 @@ func (s *txState) batch() []coursesync.Change {
 				ch.IfSeq = was.IfSeq
 			}
 			if ch.Op == coursesync.OpDelete && ch.IfSeq == coursesync.Absent {
-				ch.Op = coursesync.OpAssert // made and deleted in here
+				ch.Op, ch.Body = coursesync.OpAssert, nil // made and deleted in here
+			}
+			if over, ok := s.over[ref{kind, key}]; ok && ch.IfSeq == coursesync.Absent {
+				ch.IfSeq = over
 			}
 			batch = append(batch, ch)
 		}
@@ -276,6 +303,7 @@ func (s *txState) batch() []coursesync.Change {
 var rank = map[coursesync.Kind]int{
 	KindSetting: 1, KindCategory: 2, KindTag: 3, KindInstructor: 4, KindInstructorStats: 5, KindCourse: 6, KindCourseStats: 7,
 	KindModule: 8, KindLesson: 9, KindAsset: 10, KindEnrollment: 11, KindSynonym: 12, KindPin: 13,
+	KindClient: 100, // last, see ClientState
 }
 
 func byRank(a, b coursesync.Kind) int {

@@ -54,8 +54,11 @@ const (
 	BackupRunning     Code = "backup-running"  // one is being taken already
 	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"
-	LostUpdate        Code = "lost-update" // If-Match or IfSeq does not hold
-	TooLarge          Code = "too-large"   // args: limit
+	CursorBehind      Code = "cursor-behind" // there is something to be pulled first
+	MutationGap       Code = "mutation-gap"  // mutations between were never sent; args: last_mutation
+	ClientReused      Code = "client-reused" // a mutation's number was used for another one; args: last_mutation
+	LostUpdate        Code = "lost-update"   // If-Match or IfSeq does not hold
+	TooLarge          Code = "too-large"     // args: limit
 	UnsupportedMedia  Code = "unsupported-media-type"
 	IdempotencyReused Code = "idempotency-key-reused"
 	RateLimited       Code = "rate-limited" // args: retry_after (seconds)
@@ -105,7 +108,7 @@ var kinds = map[Code]Kind{
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
-	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict,
+	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
 	IdempotencyReused: KindUnprocessable, RateLimited: KindTooMany,
 	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable,

@@ -207,6 +207,37 @@ func (v *BoltView) Get(kind Kind, key string) (Change, bool) {
 	return c, ok
 }
 
+// Changes yields a channel's changes after a place, in order, tombstones included. Bodies are valid until the view ends only.
+func (v *BoltView) Changes(channel Channel, after Seq) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		for seq := range v.t.inChannel(channel, after) {
+			c, err := v.t.at(seq)
+			if err != nil {
+				v.err = err
+				return
+			}
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// Last returns the Seq of a channel's last change; 0 when the channel is empty.
+func (v *BoltView) Last(channel Channel) Seq {
+	c := v.t.channel.Cursor()
+	k, _ := c.Seek(channelKey(channel, maxSeq))
+	if k == nil {
+		k, _ = c.Last()
+	} else if !bytes.Equal(k, channelKey(channel, maxSeq)) {
+		k, _ = c.Prev()
+	}
+	if !bytes.HasPrefix(k, channelPrefix(channel)) {
+		return 0
+	}
+	return keySeq(k)
+}
+
 // Entities yields the live entities of a kind whose key starts with prefix and is greater than after, in order of key.
 // Bodies are valid until the view ends only.
 func (v *BoltView) Entities(kind Kind, prefix, after string) iter.Seq[Change] {

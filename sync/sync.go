@@ -77,7 +77,7 @@ type Change struct {
 	Op      Op
 	Access  bool    // Append only: this change decides who may see something; moves Since to its Seq
 	Schema  int     // version of Body's format
-	Body    []byte  // JSON; nil for a tombstone
+	Body    []byte  // JSON; of a tombstone what must be known of what is gone, mostly nil
 	Erases  Channel // OpErase only: the channel that is dropped
 }
 

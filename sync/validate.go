@@ -35,7 +35,7 @@ func normalize(batch []Change) ([]Change, error) {
 		}
 		seen[name] = struct{}{}
 		c.Seq, c.Created, c.Since = 0, 0, 0
-		if c.Op == OpDelete || len(c.Body) == 0 {
+		if len(c.Body) == 0 {
 			c.Body = nil
 		}
 		clean[i] = c

@@ -1,0 +1,110 @@
+package catalog
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/carrel-lms/carrel/fault"
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// What package delta needs to know of channels: which there are, and who reads them.
+
+// ChannelCatalog is the channel of what everyone sees.
+const ChannelCatalog = channelCatalog
+
+// OrgChannel is the channel of an organization's own courses; of "" it is [ChannelCatalog].
+func OrgChannel(org OrgID) coursesync.Channel { return catalogChannel(inOrg(org, "")) }
+
+// ContentChannel is the channel of a course's modules, lessons and assets.
+func ContentChannel(id CourseID) coursesync.Channel { return contentChannel(id) }
+
+// LearnerChannel is the channel of all that is private to a learner.
+func LearnerChannel(who LearnerID) coursesync.Channel { return learnerChannel(who) }
+
+// WithoutLearner returns the key of something of a learner's without the learner: "CS101/l1" for "lea/CS101/l1".
+func WithoutLearner(key string) string {
+	_, rest := splitLearner(key)
+	return rest
+}
+
+// OfLearner is the key of something of a learner's: the inverse of [WithoutLearner].
+func OfLearner(who LearnerID, key string) string { return learnerPrefix(who) + nfc(key) }
+
+// VersionOf returns the version of an entity's last change, also of its tombstone; 0 when there is none. Of one that the transaction wrote it is the one before.
+func (tx *Tx) VersionOf(kind coursesync.Kind, key string) coursesync.Seq {
+	ch, _ := tx.bv.Get(kind, key)
+	return ch.Seq
+}
+
+// Log returns the view of the changelog that this one reads.
+func (v *View) Log() *coursesync.BoltView { return v.bv }
+
+// Decode makes an entity of a change. The result holds nothing of the change's body. Errors: fault.Corrupt, fault.NewerFormat.
+func Decode[T any](ch coursesync.Change) (Stored[T], error) { return decode[T](ch) }
+
+// Published reports whether a course is shown to readers (it is no draft), and whether it ever was; it may be deleted. Only that much of it is decoded.
+func (v *View) Published(id CourseID) (now, ever bool, err error) {
+	ch, ok := v.bv.Get(KindCourse, string(id))
+	if !ok {
+		return false, false, nil
+	}
+	return PublishedIn(ch)
+}
+
+// publicity is the part of a course that says who has heard of it. It is what a deleted one leaves: phones that carry a course must hear that it is
+// gone, and nobody of a draft that was never there, also when it is made again as a draft.
+type publicity struct {
+	State State `json:"state,omitempty"`
+	Ever  bool  `json:"ever_published"`
+}
+
+// PublishedIn is [View.Published] of a change of a course, perhaps a tombstone.
+func PublishedIn(ch coursesync.Change) (now, ever bool, err error) {
+	if ch.Op != coursesync.OpUpsert && len(ch.Body) == 0 {
+		return false, true, nil // older programs left nothing: then it may have been
+	}
+	var part publicity
+	if err := json.Unmarshal(ch.Body, &part); err != nil {
+		return false, true, fault.Wrap("catalog.PublishedIn", fault.Corrupt, err).WithFix("%s %q cannot be read; restore a backup", ch.Kind, ch.Key)
+	}
+	return ch.Op == coursesync.OpUpsert && part.State != Draft, part.Ever, nil
+}
+
+// Syncs reports whether an actor's phone may carry the lessons of a course: drafts never leave, whoever edits them.
+func (v *View) Syncs(actor Actor, id CourseID) (bool, error) {
+	c, ok, err := v.Course(id)
+	if err != nil || !ok || c.Value.State == Draft || !actor.Sees(OrgOf(string(id))) {
+		return false, err
+	}
+	return v.readsContent(actor, c.Value)
+}
+
+// EnrollmentOf is a learner's enrollment with the numbers by which a cursor names it.
+type EnrollmentOf struct {
+	Course  CourseID
+	Active  bool           // not withdrawn
+	Created coursesync.Seq // which no other enrollment has
+	Since   coursesync.Seq // the last change of access
+}
+
+// Enrollments returns all enrollments of a learner, withdrawn ones too, in order of key.
+func (v *View) Enrollments(who LearnerID) ([]EnrollmentOf, error) {
+	var list []EnrollmentOf
+	prefix := learnerPrefix(who)
+	for ch := range entities(v, KindEnrollment, prefix, "") {
+		var part struct {
+			State EnrollmentState `json:"state"`
+		}
+		if err := json.Unmarshal(ch.Body, &part); err != nil {
+			return nil, fault.Wrap("catalog.Enrollments", fault.Corrupt, err).WithFix("%s %q cannot be read; restore a backup", ch.Kind, ch.Key)
+		}
+		list = append(list, EnrollmentOf{
+			Course: CourseID(strings.TrimPrefix(ch.Key, prefix)), Active: part.State != Withdrawn, Created: ch.Created, Since: ch.Since,
+		})
+	}
+	return list, nil
+}
+
+// Secret derives a key of 32 bytes for a purpose from the salt that lies beside the log and in no backup.
+func (c *Catalog) Secret(purpose string) []byte { return c.learner.mac("secret", purpose) }
