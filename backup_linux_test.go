@@ -31,8 +31,9 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, "no room", "backup", file, "--data", dir)
+	token := adminToken(t, dir) // before the start, which reads the key
 	server := startServer(t, dir)
-	fails(t, "no room", "backup", file, "--server", server.url, "--token", adminToken(t, dir))
+	fails(t, "no room", "backup", file, "--server", server.url, "--token", token)
 	server.kill()
 	if text, err := os.ReadFile(file); err != nil || string(text) != "an old one" || len(beside(t, file)) > 0 {
 		t.Errorf("the old backup was touched, or something is left: %v, %v", err, beside(t, file))

@@ -3,6 +3,7 @@ package sync
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"strconv"
 )
 
@@ -11,6 +12,14 @@ import (
 type Digest struct {
 	Count int    // rows
 	Sum   uint64 // Σ mod 2^64 of the first 8 bytes, big-endian, of SHA-256(kind \0 id \0 version), version in decimal digits
+}
+
+// MarshalJSON implements [json.Marshaler]. The sum is a string in decimal digits: JavaScript's numbers do not hold it.
+func (d Digest) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Count int    `json:"count"`
+		Sum   string `json:"sum"`
+	}{d.Count, strconv.FormatUint(d.Sum, 10)})
 }
 
 // Add counts a row.
