@@ -188,7 +188,7 @@ func TestBackupIsWholeOrNot(t *testing.T) {
 			_, _ = w.Write(raw[:12_288])
 			_ = http.NewResponseController(w).Flush()
 		}, "no whole backup"},
-		"a page": {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "<html>Please sign in</html>") }, "no whole backup"},
+		"a page":  {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "<html>Please sign in</html>") }, "no whole backup"},
 		"nothing": {func(http.ResponseWriter) {}, "no whole backup"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { tc.answer(w) }))
