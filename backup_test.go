@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -113,10 +114,7 @@ func TestBackupOfARunningServer(t *testing.T) {
 	wg.Go(func() { w.run(ctx, server.url, token, 2) })
 	for range 3 {
 		w.mu.Lock()
-		before := map[string]int{}
-		for id, version := range w.acknowledged {
-			before[id] = version
-		}
+		before := maps.Clone(w.acknowledged)
 		w.mu.Unlock()
 		if out := succeed(t, "backup", file, "--server", server.url, "--token", token); !strings.Contains(out, "all read back") {
 			t.Errorf("it says %s", out)

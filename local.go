@@ -60,7 +60,7 @@ func settle(ctx context.Context, db *bolt.DB, data folder, log *coursesync.Bolt)
 			}
 		}
 		if was != "" || renewed > 0 {
-			slog.Info("the changelog was restored: browser sessions and idempotency keys are forgotten")
+			slog.InfoContext(ctx, "the changelog was restored: browser sessions and idempotency keys are forgotten")
 			if err := forgetAll(tx); err != nil {
 				return err
 			}

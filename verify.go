@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
@@ -232,9 +233,5 @@ func (v *verdict) err() error {
 			fixes = append(fixes, line)
 		}
 	}
-	text := fmt.Sprintf("%d things are wrong", len(v.Problems)+v.More)
-	for _, line := range fixes {
-		text += line
-	}
-	return errors.New(text)
+	return fmt.Errorf("%d things are wrong%s", len(v.Problems)+v.More, strings.Join(fixes, ""))
 }

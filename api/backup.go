@@ -41,8 +41,8 @@ func (a *API) getBackup(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := &stream{w: w, control: http.NewResponseController(w)}
-	defer out.end(time.Time{}) // the connection is used again
-	defer context.AfterFunc(a.draining, func() {
+	defer out.end(time.Time{})                   // the connection is used again
+	defer context.AfterFunc(a.draining, func() { //nolint:contextcheck // the server ends, not the request
 		cancel()
 		out.end(time.Unix(1, 0)) // a write that waits ends now
 	})()

@@ -93,7 +93,7 @@ func slowBackup(t *testing.T, s *server) *http.Response {
 // TestOneBackupAtATime: a second one is refused while the first is under way, also when that one's client is slow; then there can be another.
 func TestOneBackupAtATime(t *testing.T) {
 	s := newServer(t)
-	slow := slowBackup(t, s)
+	slow := slowBackup(t, s) //nolint:bodyclose // it is closed when the test ends
 	s.want("409 backup-running", ask{method: http.MethodGet, path: backupPath, as: root})
 	s.want("201", ask{method: http.MethodPut, path: "/v2/courses/C1", as: editor, body: m{"title": "Written meanwhile"}})
 	rest, err := io.Copy(io.Discard, slow.Body)
@@ -108,7 +108,7 @@ func TestOneBackupAtATime(t *testing.T) {
 // TestDrainCutsBackups: a server that stops does not wait for them, and nobody takes what came for a backup.
 func TestDrainCutsBackups(t *testing.T) {
 	s := newServer(t)
-	slow := slowBackup(t, s)
+	slow := slowBackup(t, s) //nolint:bodyclose // it is closed when the test ends
 	s.api.Drain()
 	if rest, err := io.Copy(io.Discard, slow.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%d more bytes, %v", rest, err)

@@ -217,7 +217,7 @@ func (v *verifying) documents(s *scorch.SegmentSnapshot) ([]int, error) {
 	deleted := s.Deleted()
 	for n := range rows {
 		rows[n] = -1
-		if deleted != nil && deleted.Contains(uint32(n)) { //nolint:gosec // a segment has far fewer than 2^32 documents
+		if deleted != nil && deleted.Contains(uint32(n)) {
 			continue
 		}
 		id, err := s.DocID(uint64(n))

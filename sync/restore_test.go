@@ -93,7 +93,7 @@ func TestRestore(t *testing.T) {
 		out, err := r.restore(func(cfg *coursesync.RestoreConfig) {
 			cfg.Prepare = func(_ context.Context, path string) error {
 				prepared = path
-				if diff := cmp.Diff(backedUp, r.bodies(path)); diff != "" {
+				if diff := cmp.Diff(backedUp, r.bodies(path)); diff != "" { //nolint:contextcheck // the helper has the test's
 					t.Errorf("prepared (-want +got):\n%s", diff)
 				}
 				return nil
@@ -248,7 +248,7 @@ func TestRestoreIsExclusive(t *testing.T) {
 			if _, err := tryOpen(t, coursesync.BoltConfig{Path: r.path, LockTimeout: time.Nanosecond}); !fault.Is(err, fault.Locked) {
 				t.Errorf("meanwhile: %v", err)
 			}
-			go func() {
+			go func() { //nolint:contextcheck // it outlasts the call
 				b, err := coursesync.OpenBolt(coursesync.BoltConfig{Path: r.path, LockTimeout: time.Minute, Logger: quiet})
 				if err == nil {
 					_, there, lost := b.Get(context.Background(), "course", "b")
