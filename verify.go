@@ -210,6 +210,9 @@ func (v *verdict) print(out io.Writer, withIndex bool) {
 func (v *verdict) index() string {
 	switch v.Index.State {
 	case search.IndexTrailing:
+		if v.Index.Documents == 0 {
+			return fmt.Sprintf("trails by %d changes, which the next start reads: too many to compare it", v.Index.Trails)
+		}
 		return fmt.Sprintf("%d documents, as the catalog says; trails by %d changes, which the next start reads", v.Index.Documents, v.Index.Trails)
 	case search.IndexExpired:
 		return "of another changelog, of one before a restore, or too far behind; it is built again at the next start"

@@ -34,7 +34,7 @@ const (
 // Verified is what [Verify] found.
 type Verified struct {
 	State     IndexState
-	Documents int // in the index; 0 where it is not read
+	Documents int // in the index; 0 where it is not read, also because it trails too far
 	Trails    int // changes of the log that it has not read
 	Wrong     coursesync.Findings
 }
