@@ -11,10 +11,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +71,10 @@ type API struct {
 	delta   *delta.Service
 	spec    *spec
 	ready   atomic.Bool
+	backup  sync.Mutex // held by the one that is taken
+
+	draining context.Context // ends with what would outlast the server's patience
+	drain    context.CancelFunc
 }
 
 // New builds the front. It starts nothing and is not ready before [API.SetReady].
@@ -98,6 +104,7 @@ func New(cfg Config) (*API, error) {
 	a.members = newMembers()
 	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now})
 	a.origins = http.NewCrossOriginProtection()
+	a.draining, a.drain = context.WithCancel(context.Background())
 	a.routes = a.table()
 	compress, err := newCompressor()
 	if err != nil {
@@ -112,3 +119,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.Serv
 
 // SetReady says whether /readyz answers 200: true once the server serves, false as it stops.
 func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
+
+// Drain breaks off answers that may take longer than a server that stops waits: backups. What has begun is cut, so that nobody takes it for whole.
+func (a *API) Drain() { a.drain() }

@@ -149,6 +149,7 @@ func TestEveryOperation(t *testing.T) {
 	ok("202", ask{method: http.MethodPost, path: reindexPath, as: root})
 	ok("200", ask{method: get, path: reindexPath, as: root})
 	s.awaitReindex(root)
+	ok("200", ask{method: get, path: backupPath, as: root})
 
 	imported := ok("202", ask{method: http.MethodPost, path: "/v2/imports", as: editor, body: "id,title\nC2,Two\n,none\n", header: map[string]string{"Content-Type": "text/csv"}})
 	s.awaitImport(imported.header.Get("Location"))

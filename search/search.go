@@ -128,7 +128,11 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	x.outdated.Store(s.version != ownVersion)
 	readyAt := head
 	cols := newColumns()
-	if s.cursor.Log == log.ID() && s.cursor.Seq <= head {
+	served, err := serves(ctx, log, s.cursor) // else following will start over, and what an index from before a restore says is wrong meanwhile
+	if err != nil {
+		return err
+	}
+	if served {
 		if cols, err = loadColumns(ctx, x.cfg.Catalog, x.dicts); err != nil {
 			return err
 		}

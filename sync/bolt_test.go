@@ -240,7 +240,7 @@ func TestBackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(b.Backup(t.Context(), f), f.Close()); err != nil {
+	if err := errors.Join(b.Backup(t.Context(), f, nil), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() > 1<<20 {
@@ -257,10 +257,10 @@ func TestBackup(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Backup(ctx, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
+	if err := b.Backup(ctx, &bytes.Buffer{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
-	if err := b.Backup(t.Context(), failing{}); err == nil {
+	if err := b.Backup(t.Context(), failing{}, nil); err == nil {
 		t.Error("a backup that could not be written was reported as done")
 	}
 }
