@@ -11,11 +11,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	stdsync "sync"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,11 +70,12 @@ type API struct {
 	origins *http.CrossOriginProtection
 	delta   *delta.Service
 	hub     *delta.Hub
+	spec    *spec
+	ready   atomic.Bool
+	backup  sync.Mutex // held by the one that is taken
 
-	stopping chan struct{} // closed when streams are to end
-	stop     func()
-	spec     *spec
-	ready    atomic.Bool
+	draining context.Context // ends with what would outlast the server's patience
+	drain    context.CancelFunc
 }
 
 // New builds the front. It starts nothing and is not ready before [API.SetReady].
@@ -103,9 +105,8 @@ func New(cfg Config) (*API, error) {
 	a.members = newMembers()
 	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now})
 	a.hub = a.delta.NewHub()
-	a.stopping = make(chan struct{})
-	a.stop = stdsync.OnceFunc(func() { close(a.stopping) })
 	a.origins = http.NewCrossOriginProtection()
+	a.draining, a.drain = context.WithCancel(context.Background())
 	a.routes = a.table()
 	compress, err := newCompressor()
 	if err != nil {
@@ -121,5 +122,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.Serv
 // SetReady says whether /readyz answers 200: true once the server serves, false as it stops.
 func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
 
-// Stop ends what would never end by itself: streams. It comes before the HTTP server is shut down.
-func (a *API) Stop() { a.stop() }
+// Drain breaks off answers that may take longer than a server that stops waits: streams of news and backups. A backup that has begun is cut, so that nobody
+// takes it for whole. It comes before the HTTP server is shut down.
+func (a *API) Drain() { a.drain() }

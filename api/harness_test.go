@@ -62,6 +62,7 @@ func loadContract() error {
 			return string(text), err
 		})
 	}
+	openapi3filter.RegisterBodyDecoder("application/octet-stream", openapi3filter.FileBodyDecoder)
 	contract.router, err = legacy.NewRouter(doc)
 	return err
 }

@@ -199,6 +199,9 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 // Unwrap serves [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// Flush implements [http.Flusher], which the compressor looks for.
+func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
 // beginWriter knows whether an answer has begun, and so can no longer become another.
 type beginWriter struct {
 	http.ResponseWriter

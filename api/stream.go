@@ -80,7 +80,7 @@ func (a *API) tellNews(r *http.Request, e *events, l *delta.Listener) error {
 		select {
 		case <-r.Context().Done():
 			return nil
-		case <-a.stopping:
+		case <-a.draining.Done():
 			return nil
 		case <-beat.C:
 			if err := e.write(":\n\n"); err != nil {

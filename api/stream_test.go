@@ -115,7 +115,7 @@ func TestStreamEndsWithTheServer(t *testing.T) {
 	s := syncServer(t)
 	n := s.listen(nobody, "catalog", "")
 	n.next("catalog")
-	s.api.Stop()
+	s.api.Drain()
 	for range n.events { //nolint:revive // until it is closed
 	}
 	s.want("401 unauthorized", ask{method: http.MethodGet, path: "/v2/sync/stream?channels=me"})

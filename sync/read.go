@@ -207,6 +207,13 @@ func (v *BoltView) Get(kind Kind, key string) (Change, bool) {
 	return c, ok
 }
 
+// Version returns the Seq of an entity's last change without reading the change; false when there is no such entity, or only its tombstone.
+func (v *BoltView) Version(kind Kind, key string) (Seq, bool) {
+	value := v.t.entity.Get(entityName(kind, key))
+	seq := keySeqOfEntity(value)
+	return seq, seq != 0 && !isTombstone(value)
+}
+
 // Changes yields a channel's changes after a place, in order, tombstones included; of "" those of all channels. Bodies are valid until the view ends only.
 func (v *BoltView) Changes(channel Channel, after Seq) iter.Seq[Change] {
 	var channels []Channel
