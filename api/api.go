@@ -103,7 +103,7 @@ func New(cfg Config) (*API, error) {
 	a.metrics = newMetrics(a.cfg.Registry, cfg.Catalog)
 	a.callers = newCallers(a.limits, a.now)
 	a.members = newMembers()
-	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now})
+	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now, Notice: a.notice, CheckSearch: checkSaved})
 	a.hub = a.delta.NewHub()
 	a.origins = http.NewCrossOriginProtection()
 	a.draining, a.drain = context.WithCancel(context.Background())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/locales"
 	coursesync "github.com/carrel-lms/carrel/sync"
 	"github.com/carrel-lms/carrel/sync/delta"
 )
@@ -138,7 +139,7 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := delta.Push{Actor: callOf(r.Context()).actor, Client: body.Client, Subject: body.Subject}
+	p := delta.Push{Actor: callOf(r.Context()).actor, Client: body.Client, Subject: body.Subject, Locale: catalog.Locale(callOf(r.Context()).tag)}
 	for _, m := range body.Mutations {
 		one := delta.Mutation{N: m.N, Kind: m.Kind, Key: m.Key, Op: m.Op, Base: m.Base}
 		if m.Doc != nil {
@@ -171,6 +172,11 @@ func (a *API) resultBody(r *http.Request, from *delta.Result) resultBody {
 		b.Problem = &p
 	}
 	return b
+}
+
+// notice writes a notification for a phone. Unlike the inbox it does not look up what a course is called now: the row would change without a new version.
+func (a *API) notice(l catalog.Locale, n catalog.Notification) (title, body string) {
+	return a.cfg.Texts.Printer(locales.Tag(l)).Notification(string(n.Rule), n.Count, n.Data)
 }
 
 // digest answers GET /v2/sync/digest.

@@ -17,7 +17,8 @@ var (
 	}
 	contentKinds = []coursesync.Kind{catalog.KindModule, catalog.KindLesson, catalog.KindAsset}
 	learnerKinds = []coursesync.Kind{
-		catalog.KindReview, catalog.KindEnrollment, catalog.KindProgress, catalog.KindBookmark, catalog.KindPreference,
+		catalog.KindReview, catalog.KindEnrollment, catalog.KindProgress, catalog.KindBookmark, catalog.KindSavedSearch,
+		catalog.KindPreference, catalog.KindNotification,
 	}
 )
 

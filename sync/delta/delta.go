@@ -46,6 +46,10 @@ const (
 type Config struct {
 	Catalog *catalog.Catalog
 	Now     func() time.Time // time.Now when nil
+	// Notice writes a notification in a locale; nil leaves its texts empty.
+	Notice func(l catalog.Locale, n catalog.Notification) (title, body string)
+	// CheckSearch refuses what is no search, when a phone saves one; nil takes all.
+	CheckSearch func(actor catalog.Actor, query string) error
 }
 
 // Service serves the protocol. Its methods are safe for concurrent use.
@@ -53,16 +57,21 @@ type Service struct {
 	catalog *catalog.Catalog
 	log     coursesync.LogID
 	key     []byte // signs cursors
-	now     func() time.Time
+	cfg     Config
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	s := &Service{catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), now: cfg.Now}
-	if s.now == nil {
-		s.now = time.Now
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
-	return s
+	if cfg.Notice == nil {
+		cfg.Notice = func(catalog.Locale, catalog.Notification) (title, body string) { return "", "" }
+	}
+	if cfg.CheckSearch == nil {
+		cfg.CheckSearch = func(catalog.Actor, string) error { return nil }
+	}
+	return &Service{catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), cfg: cfg}
 }
 
 // Request asks for a page.

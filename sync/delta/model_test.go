@@ -522,7 +522,7 @@ func (w *world) visible(p *phone) map[string]coursesync.Seq {
 		case catalog.KindModule, catalog.KindLesson, catalog.KindAsset:
 			course, _, _ := strings.Cut(id, "/")
 			ok = enrolled[course] && mayCourse(course)
-		case catalog.KindEnrollment, catalog.KindBookmark, catalog.KindProgress, catalog.KindReview, catalog.KindPreference:
+		case catalog.KindEnrollment, catalog.KindBookmark, catalog.KindProgress, catalog.KindReview, catalog.KindPreference, catalog.KindSavedSearch, catalog.KindNotification:
 			ok = p.who != "" && ch.Channel == coursesync.Channel("learner:"+p.who)
 			_, id, _ = strings.Cut(id, "/")
 		}

@@ -80,7 +80,7 @@ func (s *Service) Pull(ctx context.Context, r Request) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := page.fill(c, runs, &r); err != nil {
+	if err := page.fill(c, runs, s.projector(r.Locale, r.Fields)); err != nil {
 		return nil, err
 	}
 	if page.Cursor = s.encode(c); len(page.Cursor) > maxCursor {
@@ -298,9 +298,8 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 }
 
 // fill makes rows of what was gathered, as far as a page takes, and moves the places.
-func (pg *Page) fill(c *cursor, runs []run, r *Request) error {
+func (pg *Page) fill(c *cursor, runs []run, pr *projector) error {
 	pg.Changes = []json.RawMessage{}
-	pr := projector{locale: r.Locale, full: r.Fields == FieldsFull}
 	size := 0
 	var gone []*place
 	for i := range runs {
