@@ -143,6 +143,7 @@ func (a *API) answerShared(w http.ResponseWriter, r *http.Request) bool {
 	protectHeaders(h)
 	h.Set("Content-Security-Policy", apiPolicy)
 	h.Set("Content-Language", page.language)
+	a.metrics.syncShared.Inc()
 	status := page.send(w, r)
 	a.metrics.observe(syncPath, http.MethodGet, status, time.Since(start))
 	return true

@@ -89,6 +89,7 @@ func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Reque
 		// The page must not end with the request that happens to make it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), a.limits.Timeout)
 		defer cancel()
+		a.metrics.syncMade.Inc()
 		page, err := a.delta.Pull(ctx, req)
 		if err != nil {
 			return err
@@ -104,6 +105,7 @@ func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Reque
 	if err != nil {
 		return err
 	}
+	a.metrics.syncShared.Inc()
 	page.send(w, r)
 	return nil
 }
