@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +19,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == peersCommand {
+		if err := servePeers(context.Background(), os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	b := &bench{built: map[int]time.Duration{}}
 	flag.IntVar(&b.courses, "courses", 50_000, "synthetic `COURSES`")
 	flag.IntVar(&b.large, "large", 500_000, "`COURSES` of the large catalog; 0 leaves it out")
@@ -52,6 +60,7 @@ var sections = []struct {
 	{"overload", (*bench).overload},
 	{"fairness", (*bench).fairness},
 	{"hostile", (*bench).hostile},
+	{"sync", (*bench).sync},
 	{"profile", (*bench).profiled},
 }
 
