@@ -61,6 +61,7 @@ type Service struct {
 	key     []byte // signs cursors
 	cfg     Config
 	tip     atomic.Pointer[tip]
+	runs    sharedRuns
 }
 
 // tip is how far the public channel is.
@@ -98,7 +99,9 @@ func New(cfg Config) *Service {
 	if cfg.CheckSearch == nil {
 		cfg.CheckSearch = func(catalog.Actor, string) error { return nil }
 	}
-	return &Service{catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), cfg: cfg}
+	return &Service{
+		catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), cfg: cfg, runs: sharedRuns{byKey: map[runKey]run{}},
+	}
 }
 
 // Request asks for a page.
