@@ -58,8 +58,8 @@ func (a *API) pull(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if key, encoding := sharedKey(r); key != "" && delta.Public(&req) {
-		return a.pullShared(w, r, req, key, encoding)
+	if key, ok := sharedKeyOf(r); ok && delta.Public(&req) {
+		return a.pullShared(w, r, req, key)
 	}
 	page, err := a.delta.Pull(r.Context(), req)
 	if err != nil {
@@ -80,7 +80,7 @@ func (a *API) pull(w http.ResponseWriter, r *http.Request) error {
 }
 
 // pullShared answers with a page that others get too.
-func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Request, key, encoding string) error {
+func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Request, key sharedKey) error {
 	tip, err := a.delta.PublicTip(r.Context())
 	if err != nil {
 		return err
@@ -94,11 +94,12 @@ func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Reque
 			return err
 		}
 		body := page.JSON()
-		if into.body, err = a.squeeze(body, encoding); err != nil {
+		used := ""
+		if into.body, used, err = a.squeeze(body, key.encoding); err != nil {
 			return err
 		}
-		into.encoding, into.tag, into.language = encoding, contentTag(body), string(callOf(r.Context()).tag)
-		into.vary = a.sharedVary(r)
+		into.tag = contentTag(body)
+		into.seal(string(callOf(ctx).tag), a.sharedVary(r), used)
 		return nil
 	})
 	if err != nil {

@@ -61,6 +61,8 @@ var sections = []struct {
 	{"fairness", (*bench).fairness},
 	{"hostile", (*bench).hostile},
 	{"sync", (*bench).sync},
+	{"sync-phones", (*bench).phones},
+	{"sync-streams", (*bench).streams},
 	{"profile", (*bench).profiled},
 }
 
@@ -77,7 +79,7 @@ func (b *bench) run(only string) error {
 		wanted = strings.Split(only, ",")
 	}
 	for _, name := range wanted {
-		if !slices.Contains(names(), name) {
+		if !slices.ContainsFunc(names(), func(section string) bool { return partOf(section, name) }) {
 			return fmt.Errorf("there is no section %q, only %s", name, strings.Join(names(), ", "))
 		}
 	}
@@ -100,7 +102,7 @@ func (b *bench) run(only string) error {
 	}
 	start := time.Now()
 	for _, s := range sections {
-		if !slices.Contains(wanted, s.name) {
+		if !slices.ContainsFunc(wanted, func(name string) bool { return partOf(s.name, name) }) {
 			continue
 		}
 		note("%s, after %.0f s", s.name, time.Since(start).Seconds())
@@ -110,6 +112,11 @@ func (b *bench) run(only string) error {
 	}
 	fmt.Printf("\nThe run took %.0f minutes.\n", time.Since(start).Minutes())
 	return nil
+}
+
+// partOf reports whether a section is the one that was named, or belongs to it.
+func partOf(section, name string) bool {
+	return section == name || strings.HasPrefix(section, name+"-")
 }
 
 func header() {

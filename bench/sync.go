@@ -54,22 +54,19 @@ func (b *bench) sync() error {
 	if err := b.onePublication(s.url, keys, whole.cursor); err != nil {
 		return err
 	}
-	if err := s.stop(); err != nil {
-		return err
-	}
-	if err := b.phones(data); err != nil {
-		return err
-	}
-	return b.streams(data)
+	return s.stop()
 }
 
-// syncFolder copies the catalog: this section publishes.
+// syncFolder copies the catalog: these sections publish.
 func (b *bench) syncFolder() (string, error) {
 	from, err := b.folder(b.courses)
 	if err != nil {
 		return "", err
 	}
 	to := filepath.Join(b.dir, "sync")
+	if err := os.RemoveAll(to); err != nil {
+		return "", err
+	}
 	return to, os.CopyFS(to, os.DirFS(from))
 }
 

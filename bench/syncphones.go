@@ -193,8 +193,13 @@ func catchUp(url string, list []phone) (c caughtUp, err error) {
 }
 
 // phones wakes 10,000 phones after publications.
-func (b *bench) phones(data string) error {
-	fmt.Printf("### %d phones, one publication behind, all at once\n\n| channels | published | pages | changes a phone | bytes a phone | half of them, s | all of them, s | peak of the server, MB (without files) |\n|---|---|---|---|---|---|---|---|\n", phoneCount)
+func (b *bench) phones() error {
+	data, err := b.syncFolder()
+	if err != nil {
+		return err
+	}
+	section("Delta sync after a push")
+	fmt.Printf("%d phones, one publication behind, all at once\n\n| channels | published | pages | changes a phone | bytes a phone | half of them, s | all of them, s | peak of the server, MB (without files) |\n|---|---|---|---|---|---|---|---|\n", phoneCount)
 	for _, row := range []struct {
 		channels string
 		org      catalog.OrgID
@@ -208,11 +213,7 @@ func (b *bench) phones(data string) error {
 		{"catalog,org", syncOrg, 1, false},
 		{"catalog,org", syncOrg, publication, false},
 	} {
-		s, keys, err := b.syncServer(data)
-		if err != nil {
-			return err
-		}
-		c, err := wake(s, keys, row.channels, row.org, row.changes)
+		s, c, err := b.wake(data, row.channels, row.org, row.changes)
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.channels, err)
 		}
@@ -230,31 +231,51 @@ func (b *bench) phones(data string) error {
 	return nil
 }
 
-// wake publishes, and lets all phones catch up.
-func wake(s *server, keys *identity.Keyring, channels string, org catalog.OrgID, changes int) (c caughtUp, err error) {
+// wake publishes, and lets all phones catch up, on a server that was started after they were brought up to date: what that took is not its memory.
+func (b *bench) wake(data, channels string, org catalog.OrgID, changes int) (s *server, c caughtUp, err error) {
+	list, prefix, err := b.upToDate(data, channels, org)
+	if err != nil {
+		return nil, c, err
+	}
+	s, keys, err := b.syncServer(data)
+	if err != nil {
+		return nil, c, err
+	}
 	a, err := newAdmin(s.url, keys)
 	if err != nil {
-		return c, err
+		return nil, c, err
 	}
-	prefix := ""
+	if err := a.publish(prefix, changes); err != nil {
+		return nil, c, err
+	}
+	c, err = catchUp(s.url, list)
+	return s, c, err
+}
+
+// upToDate makes phones that hold everything, and says how the ids of the courses begin that they are to hear of.
+func (b *bench) upToDate(data, channels string, org catalog.OrgID) (list []phone, prefix string, err error) {
+	s, keys, err := b.syncServer(data)
+	if err != nil {
+		return nil, "", err
+	}
+	a, err := newAdmin(s.url, keys)
+	if err != nil {
+		return nil, "", err
+	}
 	if org != "" {
 		prefix = string(org) + "~"
 		if err := a.create(prefix, publication); err != nil {
-			return c, err
+			return nil, "", err
 		}
 	}
 	whole, err := pullAll(s.url, 1000, 0)
 	if err != nil {
-		return c, err
+		return nil, "", err
 	}
-	list, err := newPhones(s.url, keys, channels, org, whole.cursor)
-	if err != nil {
-		return c, err
+	if list, err = newPhones(s.url, keys, channels, org, whole.cursor); err != nil {
+		return nil, "", err
 	}
-	if err := a.publish(prefix, changes); err != nil {
-		return c, err
-	}
-	return catchUp(s.url, list)
+	return list, prefix, s.stop()
 }
 
 // peakMB is the most memory that a server ever held.

@@ -15,7 +15,11 @@ import (
 const streamSettle = 3 * time.Second
 
 // streams measures what phones cost that only wait.
-func (b *bench) streams(data string) error {
+func (b *bench) streams() error {
+	data, err := b.syncFolder()
+	if err != nil {
+		return err
+	}
 	s, keys, err := b.syncServer(data)
 	if err != nil {
 		return err
@@ -47,7 +51,8 @@ func (b *bench) streams(data string) error {
 	if err := list.heard(); err != nil {
 		return err
 	}
-	fmt.Printf("### %d idle streams of the public channel\n\n- memory of the server: %.0f MB more, %.1f kB a stream (anonymous memory; the kernel's buffers are not in it)\n- goroutines: %.2f a stream\n- after a publication the last one heard of it in %.2f s\n",
+	section("Idle streams")
+	fmt.Printf("%d streams of the public channel:\n\n- memory of the server: %.0f MB more, %.1f kB a stream (anonymous memory; the kernel's buffers are not in it)\n- goroutines: %.2f a stream\n- after a publication the last one heard of it in %.2f s\n",
 		phoneCount, grown, grown*1024/phoneCount, float64(after-goroutines)/phoneCount, time.Since(start).Seconds())
 	list.close()
 	return s.stop()
