@@ -34,7 +34,7 @@ func (b *bench) hostile() error {
 		return err
 	}
 	before := resident(pid)
-	memory := watch(pid)
+	memory := watch(pid, residentLine)
 	fmt.Println("| query | search: status | slowest ms | suggest: status | slowest ms |\n|---|---|---|---|---|")
 	var worst time.Duration
 	others := map[int]int{} // statuses that are neither a result nor a 400

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,21 +107,32 @@ func (p *phone) request() []byte {
 	return getRequest(syncPath(p.channels, pullPage, p.cursor), fields...)
 }
 
-// pull catches up on a connection. It returns how many pages and changes that took.
-func (p *phone) pull(w *wire) (pages, changes int, err error) {
-	for more := true; more && err == nil; pages++ {
+// pulls is what catching up took.
+type pulls struct{ pages, changes, refused int }
+
+// pull catches up on a connection. A server that is busy says when to come again, and the phone does.
+func (p *phone) pull(w *wire) (n pulls, err error) {
+	for more := true; more && err == nil; {
+		wait := time.Duration(0)
 		err = w.asks(p.request(), func(r reply) (err error) {
+			if seconds, late := strconv.Atoi(r.header("Retry-After")); r.status == http.StatusServiceUnavailable && late == nil {
+				n.refused++
+				wait = time.Duration(seconds) * time.Second
+				return nil
+			}
 			lent := wireBuffers.Get().(*[]byte)
 			defer wireBuffers.Put(lent)
 			body, cursor, again, err := pageOf(r, *lent)
 			if err == nil {
 				p.cursor, more = cursor, again
-				changes += bytes.Count(body, []byte(`"version":`))
+				n.pages++
+				n.changes += bytes.Count(body, []byte(`"version":`))
 			}
 			return err
 		})
+		time.Sleep(wait)
 	}
-	return pages, changes, err
+	return n, err
 }
 
 // newPhones makes phones of different learners that hold everything up to a cursor of the public channel, and what else they follow.
@@ -145,26 +157,27 @@ func newPhones(url string, keys *identity.Keyring, channels string, org catalog.
 		}
 		w := <-wires
 		defer func() { wires <- w }()
-		_, _, err = p.pull(w)
+		_, err = p.pull(w)
 		return err
 	})
 }
 
 // caughtUp is what a push led to.
 type caughtUp struct {
-	took           time.Duration
-	pages, changes int64
-	wire           int64
-	pulls          times // of each phone, with its connection
+	took                    time.Duration
+	pages, changes, refused int
+	wire                    int64
+	own                     float64 // MB that the server held at most, apart from files that it maps
+	done                    times   // of each phone, with its connection
 }
 
 // catchUp lets all phones connect and pull at once. Their connections stay open until the last one is done.
 func catchUp(url string, list []phone) (c caughtUp, err error) {
 	errs := make([]error, len(list))
-	c.pulls = make(times, len(list))
+	c.done = make(times, len(list))
+	each := make([]pulls, len(list))
 	wires := make([]*wire, len(list))
 	dialing := make(chan struct{}, phoneDials)
-	var pages, changes atomic.Int64
 	var wg sync.WaitGroup
 	start := time.Now()
 	for i := range list {
@@ -175,15 +188,14 @@ func catchUp(url string, list []phone) (c caughtUp, err error) {
 			if errs[i] != nil {
 				return
 			}
-			n, k, err := list[i].pull(wires[i])
-			pages.Add(int64(n))
-			changes.Add(int64(k))
-			c.pulls[i], errs[i] = time.Since(start), err
+			each[i], errs[i] = list[i].pull(wires[i])
+			c.done[i] = time.Since(start)
 		})
 	}
 	wg.Wait()
-	c.took, c.pages, c.changes = time.Since(start), pages.Load(), changes.Load()
-	for _, w := range wires {
+	c.took = time.Since(start)
+	for i, w := range wires {
+		c.pages, c.changes, c.refused = c.pages+each[i].pages, c.changes+each[i].changes, c.refused+each[i].refused
 		if w != nil {
 			c.wire += w.sent + w.received
 			w.close()
@@ -199,7 +211,7 @@ func (b *bench) phones() error {
 		return err
 	}
 	section("Delta sync after a push")
-	fmt.Printf("%d phones, one publication behind, all at once\n\n| channels | published | pages | changes a phone | bytes a phone | half of them, s | all of them, s | peak of the server, MB (without files) |\n|---|---|---|---|---|---|---|---|\n", phoneCount)
+	fmt.Printf("%d phones, one publication behind, all at once\n\n| channels | published | pages | changes a phone | bytes a phone | told to wait | half of them, s | all of them, s | most memory of the server, MB | of it its own, without files |\n|---|---|---|---|---|---|---|---|---|---|\n", phoneCount)
 	for _, row := range []struct {
 		channels string
 		org      catalog.OrgID
@@ -221,8 +233,8 @@ func (b *bench) phones() error {
 		if row.goals {
 			took, peak = took+": "+atMost(c.took.Seconds()/goalPhones.Seconds(), 1), peak+": "+atMost(peakMB(s)/goalPhonesMB, 1)
 		}
-		fmt.Printf("| %s | %d | %d | %.1f | %d | %.2f | %s | %s (%.0f) |\n", row.channels, row.changes, c.pages, float64(c.changes)/phoneCount, c.wire/phoneCount,
-			c.pulls.at(50).Seconds(), took, peak, status(s, "RssAnon"))
+		fmt.Printf("| %s | %d | %d | %.1f | %d | %d | %.2f | %s | %s | %.0f |\n", row.channels, row.changes, c.pages, float64(c.changes)/phoneCount, c.wire/phoneCount,
+			c.refused, c.done.at(50).Seconds(), took, peak, c.own)
 		if err := s.stop(); err != nil {
 			return err
 		}
@@ -248,7 +260,9 @@ func (b *bench) wake(data, channels string, org catalog.OrgID, changes int) (s *
 	if err := a.publish(prefix, changes); err != nil {
 		return nil, c, err
 	}
+	memory := watch(s.cmd.Process.Pid, "RssAnon")
 	c, err = catchUp(s.url, list)
+	c.own = slices.Max(memory.stop())
 	return s, c, err
 }
 
@@ -278,20 +292,25 @@ func (b *bench) upToDate(data, channels string, org catalog.OrgID) (list []phone
 	return list, prefix, s.stop()
 }
 
-// peakMB is the most memory that a server ever held.
-func peakMB(s *server) float64 { return status(s, "VmHWM") }
+// peakMB is the most memory that a server ever held, files that it maps included.
+func peakMB(s *server) float64 { return memory(s.cmd.Process.Pid, "VmHWM") }
 
-// status is a line of /proc/pid/status that counts kB, in MB; 0 where that is not told.
-func status(s *server, name string) float64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			var kb float64
-			_, _ = fmt.Sscan(rest, &kb)
-			return kb / 1024
-		}
+// enrolled is in how many courses a phone's learner is.
+const enrolled = 20
+
+// ownCourses makes courses with a lesson each, and enrolls a learner in them.
+func (a admin) ownCourses(learner string) error {
+	if err := a.create("own-", enrolled); err != nil {
+		return err
 	}
-	return 0
+	return parallel(syncConnections, enrolled, func(i int) error {
+		id := fmt.Sprintf("own-course-%06d", i)
+		content := `{"modules":[{"id":"m1","title":{"en":"Module"}}],"lessons":[{"id":"l1","module":"m1","title":{"en":"Lesson"},"body":{"en":"<p>What one learns</p>"}}],"assets":[]}`
+		if err := a.do(http.MethodPut, "/v2/courses/"+id+"/content", content); err != nil {
+			return err
+		}
+		return admin{a.url, learner}.do(http.MethodPut, "/v2/me/enrollments/"+id, `{"state":"active"}`)
+	})
 }
 
 // onePublication shows what the update of one course costs a phone on the socket.
@@ -300,52 +319,50 @@ func (b *bench) onePublication(url string, keys *identity.Keyring, cursor string
 	if err != nil {
 		return err
 	}
-	const enrolled = 20
 	header, err := bearer(keys, catalog.Actor{Subject: "phone-1", Org: syncOrg})
 	if err != nil {
 		return err
 	}
 	_, token, _ := strings.Cut(header, ": ")
-	if err := a.create("own-", enrolled); err != nil {
+	if err := a.ownCourses(token); err != nil {
 		return err
 	}
-	for i := range enrolled {
-		if err := (admin{url, token}).do(http.MethodPut, fmt.Sprintf("/v2/me/enrollments/own-course-%06d", i), `{"state":"active"}`); err != nil {
-			return err
-		}
-	}
-	fmt.Printf("### What the update of one course costs a phone, bytes on the socket with all headers\n\n| channels | request | answer | of it the body | both |\n|---|---|---|---|---|\n")
-	agent := "User-Agent: CarrelPhone/1.0 (Android 15)"
+	fmt.Printf("### What the update of one course costs a phone, bytes on the socket with all headers\n\n| channels | request | of it token and cursor | answer | of it the body | both |\n|---|---|---|---|---|---|\n")
 	for _, p := range []phone{{channels: "catalog", cursor: cursor}, {channels: "catalog,org,me,courses", bearer: header, cursor: cursor}} {
-		w, err := dial(url)
+		w, r, err := a.costs(&p)
 		if err != nil {
 			return err
 		}
-		defer w.close()
-		if _, _, err := p.pull(w); err != nil {
-			return err
-		}
-		if err := a.publish("", 1); err != nil {
-			return err
-		}
-		w.sent, w.received = 0, 0
-		fields := []string{acceptZstd, "Accept-Language: en", agent}
-		if p.bearer != "" {
-			fields = append(fields, p.bearer)
-		}
-		r, err := w.ask(getRequest(syncPath(p.channels, pullPage, p.cursor), fields...))
-		if err != nil {
-			return err
-		}
-		body, _, more, err := pageOf(r, nil)
-		if n := bytes.Count(body, []byte(`"version":`)); err == nil && (n != 1 || more) {
-			err = fmt.Errorf("%d changes came of one: %.300s", n, body)
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Printf("| %s | %d | %d | %d | %s |\n", p.channels, w.sent, w.received, len(r.body), fmt.Sprintf("%d: %s", w.sent+w.received, atMost(float64(w.sent+w.received)/goalOneChange, 1)))
+		fmt.Printf("| %s | %d | %d + %d | %d | %d | %d: %s |\n", p.channels, w.sent, len(p.bearer), len(p.cursor), w.received, len(r.body), w.sent+w.received,
+			atMost(float64(w.sent+w.received)/goalOneChange, 1))
 	}
 	fmt.Println()
 	return nil
+}
+
+// costs brings a phone up to date, publishes one course, and pulls once more, with the headers that phones send: the connection has counted that alone.
+func (a admin) costs(p *phone) (w *wire, r reply, err error) {
+	if w, err = dial(a.url); err != nil {
+		return nil, r, err
+	}
+	defer w.close()
+	if _, err := p.pull(w); err != nil {
+		return nil, r, err
+	}
+	if err := a.publish("", 1); err != nil {
+		return nil, r, err
+	}
+	w.sent, w.received = 0, 0
+	fields := []string{acceptZstd, "Accept-Language: en", "User-Agent: CarrelPhone/1.0 (Android 15)"}
+	if p.bearer != "" {
+		fields = append(fields, p.bearer)
+	}
+	if r, err = w.ask(getRequest(syncPath(p.channels, pullPage, p.cursor), fields...)); err != nil {
+		return nil, r, err
+	}
+	body, _, more, err := pageOf(r, nil)
+	if n := bytes.Count(body, []byte(`"version":`)); err == nil && (n != 1 || more) {
+		err = fmt.Errorf("%d changes came of one: %.300s", n, body)
+	}
+	return w, r, err
 }

@@ -33,7 +33,7 @@ func (b *bench) streams() error {
 	if err != nil {
 		return err
 	}
-	memory := status(s, "RssAnon")
+	before := memory(s.cmd.Process.Pid, "RssAnon")
 	list, err := openStreams(s.url, phoneCount)
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (b *bench) streams() error {
 	if err != nil {
 		return err
 	}
-	grown := status(s, "RssAnon") - memory
+	grown := memory(s.cmd.Process.Pid, "RssAnon") - before
 	start := time.Now()
 	if err := a.publish("", 1); err != nil {
 		return err
