@@ -63,7 +63,13 @@ func loadContract() error {
 			return string(text), err
 		})
 	}
-	openapi3filter.RegisterBodyDecoder("application/octet-stream", openapi3filter.FileBodyDecoder)
+	for media := range fileTypes {
+		if openapi3filter.RegisteredBodyDecoder(media) == nil {
+			openapi3filter.RegisterBodyDecoder(media, openapi3filter.FileBodyDecoder)
+		}
+	}
+	openapi3filter.RegisterBodyDecoder("application/xhtml+xml", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("multipart/byteranges", openapi3filter.FileBodyDecoder)
 	contract.router, err = legacy.NewRouter(doc)
 	return err
 }

@@ -1,0 +1,570 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/files"
+)
+
+const filePath = "/v2/courses/C1/assets/slides/file"
+
+// withLessons is a server with two courses of two lessons: C1, and acme~C1 of an organization. lea and the organization's meg are enrolled.
+func withLessons(t *testing.T, change ...func(*Config)) *server {
+	t.Helper()
+	s := newServer(t, change...)
+	_, err := s.catalog.Update(t.Context(), catalog.System, func(tx *catalog.Tx) error {
+		for _, id := range []catalog.CourseID{"C1", "acme~C1"} {
+			if _, err := tx.PutCourse(catalog.Course{ID: id, Text: catalog.Text{Title: "Learning Go"}, Language: "en", State: catalog.Published}, catalog.Cond{}); err != nil {
+				return err
+			}
+			en := func(text string) map[catalog.Locale]string { return map[catalog.Locale]string{"en": text} }
+			_, err := tx.PutContent(id, catalog.Content{
+				Modules: []catalog.Module{{ID: "m1", Title: en("One")}},
+				Lessons: []catalog.Lesson{{ID: "l1", Module: "m1", Title: en("First")}, {ID: "l2", Module: "m1", Title: en("Second")}},
+			}, catalog.Cond{})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, as := range map[catalog.CourseID]catalog.Actor{"C1": learner, "acme~C1": meg} {
+		if _, err := s.catalog.Update(t.Context(), as, func(tx *catalog.Tx) error {
+			_, err := tx.PutEnrollment(as.Subject, id, catalog.Active, catalog.Cond{})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+var meg = catalog.Actor{Subject: "meg", Org: "acme"}
+
+// uploadAs puts a file and returns the asset.
+func (s *server) uploadAs(as catalog.Actor, status, path string, body []byte, header map[string]string) answer {
+	s.t.Helper()
+	if header == nil {
+		header = map[string]string{}
+	}
+	if _, given := header["Content-Type"]; !given {
+		header["Content-Type"] = "application/pdf"
+	}
+	return s.want(status, ask{method: http.MethodPut, path: path, as: as, body: body, header: header})
+}
+
+// pseudo makes bytes that repeat nowhere within a range, and look like nothing.
+func pseudo(seed string, n int) []byte {
+	var out []byte
+	for i := 0; len(out) < n; i++ {
+		sum := sha256.Sum256([]byte(seed + strconv.Itoa(i)))
+		out = append(out, sum[:]...)
+	}
+	return out[:n]
+}
+
+func hexOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+func digestField(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+}
+
+func TestUpload(t *testing.T) {
+	s := withLessons(t)
+	one, two := pseudo("one", 5000), pseudo("two", 300)
+	made := s.uploadAs(editor, "201", filePath+"?name=Slides.pdf&lesson=l2", one, map[string]string{"Repr-Digest": "sha-512=:AAAA:, " + digestField(one)})
+	url := filePath + "?v=" + hexOf(one)
+	want := m{
+		"id": "slides", "lesson": "l2", "name": "Slides.pdf", "media_type": "application/pdf", "url": url, "size": 5000.0, "sha256": hexOf(one), "priority": 2.0, "held": true,
+	}
+	if diff := cmp.Diff(want, made.json); diff != "" {
+		t.Error(diff)
+	}
+	if tag := made.header.Get("ETag"); tag != `"`+hexOf(one)+`"` || made.header.Get(asOfHeader) == "" {
+		t.Errorf("ETag %s, %s %q", tag, asOfHeader, made.header.Get(asOfHeader))
+	}
+	version := func() any {
+		return s.want("200", ask{method: http.MethodGet, path: "/v2/courses/C1/content", as: editor}).json["version"]
+	}
+	before := version()
+	s.uploadAs(editor, "200", filePath, one, nil)
+	if version() != before {
+		t.Error("the same file again made a new version")
+	}
+	s.uploadAs(editor, "412 lost-update", filePath, two, map[string]string{"If-Match": `"` + hexOf(two) + `"`})
+	s.uploadAs(editor, "412 lost-update", filePath, two, map[string]string{"If-None-Match": "*"})
+	s.uploadAs(editor, "412 lost-update", "/v2/courses/C1/assets/new/file", two, map[string]string{"If-Match": "*"})
+	next := s.uploadAs(editor, "200", filePath, two, map[string]string{"If-Match": `"` + hexOf(one) + `"`, "Content-Digest": digestField(two)})
+	if next.text("name") != "Slides.pdf" || next.text("lesson") != "l2" || next.text("sha256") != hexOf(two) || version() == before {
+		t.Errorf("%s", next.body)
+	}
+	s.want("404 not-found", ask{method: http.MethodGet, path: url, as: learner}) // it never gives other bytes
+	if got := s.want("200", ask{method: http.MethodGet, path: filePath, as: learner}); !bytes.Equal(got.body, two) || got.header.Get("Cache-Control") != "private, no-cache" {
+		t.Errorf("%d bytes, %s", len(got.body), got.header.Get("Cache-Control"))
+	}
+}
+
+// TestUploadIsRefused: for each reason, nothing is changed, and no byte is kept.
+func TestUploadIsRefused(t *testing.T) {
+	dir := ""
+	s := withLessons(t, func(cfg *Config) { cfg.Limits.File = 1000; dir = filesDir(t, cfg) })
+	small, large := pseudo("x", 1000), pseudo("x", 1001)
+	s.uploadAs(editor, "201", filePath, small, nil)
+	content := s.want("200", ask{method: http.MethodGet, path: "/v2/courses/C1/content", as: editor})
+	there := names(t, dir)
+	for _, tc := range []struct {
+		status string
+		as     catalog.Actor
+		path   string
+		body   []byte
+		header map[string]string
+	}{
+		{"401 unauthorized", nobody, filePath, small, nil},
+		{"403 forbidden", learner, filePath, small, nil},
+		{"403 forbidden", translator, filePath, small, nil},
+		{"403 forbidden", acme, filePath, small, nil},
+		{"404 not-found", learner, "/v2/courses/acme~C1/assets/slides/file", small, nil},
+		{"404 not-found", editor, "/v2/courses/C9/assets/slides/file", small, nil},
+		{"413 too-large", editor, filePath, large, nil},
+		{"400 digest-mismatch", editor, filePath, small[:999], map[string]string{"Repr-Digest": digestField(small)}},
+		{"400 invalid-parameter", editor, filePath, small[:999], map[string]string{"Repr-Digest": "sha-256=:AAAA:"}},
+		{"400 invalid-parameter", editor, filePath, small[:999], map[string]string{"Content-Digest": "sha-256=" + hexOf(small)}},
+		{"400 invalid-parameter", editor, filePath, small[:999], map[string]string{"Repr-Digest": digestField(small), "Content-Digest": digestField(large)}},
+		{"400 invalid-fields", editor, filePath, nil, nil},
+		{"400 invalid-fields", editor, filePath + "?lesson=l9", small[:999], nil},
+		{"400 invalid-fields", editor, filePath + "?name=", small[:999], nil},
+		{"400 invalid-fields", editor, "/v2/courses/C1/assets/a%2Fb/file", small[:999], nil},
+		{"400 unknown-parameter", editor, filePath + "?title=x", small[:999], nil},
+		{"415 unsupported-media-type", editor, filePath, small[:999], map[string]string{"Content-Type": "multipart/form-data; boundary=x"}},
+		{"415 unsupported-media-type", editor, filePath, small[:999], map[string]string{"Content-Encoding": "gzip"}},
+	} {
+		s.uploadAs(tc.as, tc.status, tc.path, tc.body, tc.header)
+	}
+	if after := s.want("200", ask{method: http.MethodGet, path: "/v2/courses/C1/content", as: editor}); !bytes.Equal(after.body, content.body) {
+		t.Errorf("the content was changed: %s", after.body)
+	}
+	if diff := cmp.Diff(there, names(t, dir)); diff != "" {
+		t.Errorf("files: %s", diff)
+	}
+}
+
+// filesDir gives a server a store in a folder that the test knows.
+func filesDir(t *testing.T, cfg *Config) string {
+	t.Helper()
+	dir := t.TempDir()
+	held, err := files.Open(files.Config{Dir: dir, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Files = held
+	return dir
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+// TestUploadIsCutOff: a client that leaves in the middle leaves nothing.
+func TestUploadIsCutOff(t *testing.T) {
+	dir := ""
+	s := withLessons(t, func(cfg *Config) { dir = filesDir(t, cfg) })
+	there := names(t, dir)
+	body, send := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+filePath, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token(editor))
+	go func() {
+		_, _ = send.Write(pseudo("half", 200_000))
+		send.CloseWithError(errors.New("the tunnel"))
+	}()
+	if res, err := s.Client().Do(req); err == nil {
+		res.Body.Close()
+		t.Errorf("half an upload was answered with %s", res.Status)
+	}
+	s.Close() // waits for the handler
+	if diff := cmp.Diff(there, names(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestResume cuts a download at many places and goes on from each.
+func TestResume(t *testing.T) {
+	s := withLessons(t)
+	body := pseudo("film", 100_000)
+	s.uploadAs(editor, "201", filePath, body, map[string]string{"Content-Type": "video/mp4"})
+	for _, cut := range []int{0, 1, 511, 4096, 32768, 50_001, len(body) - 1} {
+		head, tag := s.firstBytes(filePath, cut)
+		got := s.want("206", ask{method: http.MethodGet, path: filePath, as: learner, header: map[string]string{
+			"Range": fmt.Sprintf("bytes=%d-", cut), "If-Range": tag, "Accept-Encoding": "gzip, zstd",
+		}})
+		if !bytes.Equal(append(head, got.body...), body) {
+			t.Errorf("cut at %d: what came is another file", cut)
+		}
+		if want := fmt.Sprintf("bytes %d-%d/%d", cut, len(body)-1, len(body)); got.header.Get("Content-Range") != want || got.header.Get("Content-Encoding") != "" {
+			t.Errorf("cut at %d: Content-Range %s, %s", cut, got.header.Get("Content-Range"), got.header.Get("Content-Encoding"))
+		}
+	}
+	head, tag := s.firstBytes(filePath, 1000)
+	other := append(bytes.Clone(head), pseudo("other", 500)...)
+	s.uploadAs(editor, "200", filePath, other, map[string]string{"Content-Type": "video/mp4"})
+	got := s.want("200", ask{method: http.MethodGet, path: filePath, as: learner, header: map[string]string{"Range": "bytes=1000-", "If-Range": tag}})
+	if !bytes.Equal(got.body, other) {
+		t.Error("another file was taken for the rest of the first one")
+	}
+}
+
+// firstBytes begins a download and leaves after some bytes; it returns them and the file's tag.
+func (s *server) firstBytes(path string, n int) ([]byte, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.URL+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token(learner))
+	res, err := s.Client().Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	head := make([]byte, n)
+	if _, err := io.ReadFull(res.Body, head); err != nil {
+		s.t.Fatal(err)
+	}
+	return head, res.Header.Get("ETag")
+}
+
+func TestDownload(t *testing.T) {
+	s := withLessons(t, func(cfg *Config) { cfg.Limits.Timeout = 1 }) // a nanosecond, which is for requests, not for files
+	body := bytes.Repeat([]byte("a text that could be compressed. "), 200)
+	tag := `"` + hexOf(body) + `"`
+	made := s.uploadAs(editor, "201", filePath+"?name=R%C3%A9sum%C3%A9%20%221%22.txt", body, map[string]string{"Content-Type": "text/plain"})
+	get := func(status, path string, header map[string]string) answer {
+		t.Helper()
+		return s.want(status, ask{method: http.MethodGet, path: path, as: learner, header: header})
+	}
+	whole := get("200", made.text("url"), map[string]string{"Accept-Encoding": "gzip, zstd"})
+	if !bytes.Equal(whole.body, body) {
+		t.Error("another file came")
+	}
+	for name, want := range map[string]string{
+		"ETag": tag, "Content-Length": strconv.Itoa(len(body)), "Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "", "Accept-Ranges": "bytes",
+		"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": fileCSP, "Repr-Digest": digestField(body),
+		noCompression: "",
+	} {
+		if got := whole.header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if disposition, params, err := mime.ParseMediaType(whole.header.Get("Content-Disposition")); disposition != "inline" || params["filename"] != `Résumé "1".txt` || err != nil {
+		t.Errorf("%s, %v, %v", disposition, params, err)
+	}
+	if got := get("304", filePath, map[string]string{"If-None-Match": tag}); len(got.body) > 0 || got.header.Get("ETag") != tag {
+		t.Errorf("304 with %d bytes and %s", len(got.body), got.header.Get("ETag"))
+	}
+	if got := get("206", filePath, map[string]string{"Range": "bytes=-5"}); string(got.body) != string(body[len(body)-5:]) {
+		t.Errorf("%q", got.body)
+	}
+	several := get("206", filePath, map[string]string{"Range": "bytes=0-3, 10-12"})
+	_, params, _ := mime.ParseMediaType(several.header.Get("Content-Type"))
+	parts := multipart.NewReader(bytes.NewReader(several.body), params["boundary"])
+	for _, want := range []string{string(body[:4]), string(body[10:13])} {
+		part, err := parts.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(part); string(text) != want || err != nil {
+			t.Errorf("%q, %v, want %q", text, err, want)
+		}
+	}
+	if got := get("416 range-not-satisfiable", filePath, map[string]string{"Range": "bytes=999999-"}); got.header.Get("Content-Range") != fmt.Sprintf("bytes */%d", len(body)) ||
+		got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", got.header)
+	}
+	get("412 lost-update", filePath, map[string]string{"If-Match": `"0"`})
+	get("404 not-found", filePath+"?v="+strings.Repeat("0", 64), nil)
+	if got := s.want("200", ask{method: http.MethodHead, path: filePath, as: learner}); got.header.Get("Content-Length") != strconv.Itoa(len(body)) || len(got.body) > 0 {
+		t.Errorf("HEAD: %v", got.header)
+	}
+}
+
+// TestFilesAreForReaders: the file and the manifest answer each caller as the content does, before and after access is lost.
+func TestFilesAreForReaders(t *testing.T) {
+	s := withLessons(t)
+	paths := func(course string) []string {
+		base := "/v2/courses/" + course
+		return []string{base + "/content", base + "/manifest", base + "/assets/slides/file"}
+	}
+	s.uploadAs(editor, "201", filePath, pseudo("public", 100), nil)
+	s.uploadAs(acme, "201", "/v2/courses/acme~C1/assets/slides/file", pseudo("secret", 100), nil)
+	check := func(status string, as catalog.Actor, course string) {
+		t.Helper()
+		for _, path := range paths(course) {
+			s.want(status, ask{method: http.MethodGet, path: path, as: as})
+		}
+	}
+	stranger := catalog.Actor{Subject: "sam"}
+	for _, as := range []catalog.Actor{learner, editor, translator, admin} {
+		check("200", as, "C1")
+	}
+	check("403 not-enrolled", stranger, "C1")
+	check("403 not-enrolled", nobody, "C1")
+	for _, as := range []catalog.Actor{meg, acme, acmeAdmin, editor} {
+		check("200", as, "acme~C1")
+	}
+	for _, as := range []catalog.Actor{learner, stranger, nobody} {
+		check("404 not-found", as, "acme~C1")
+	}
+	s.want("404 not-found", ask{method: http.MethodGet, path: "/v2/courses/C1/assets/none/file", as: learner})
+
+	s.want("204", ask{method: http.MethodDelete, path: "/v2/me/enrollments/C1", as: learner})
+	check("403 not-enrolled", learner, "C1")
+	s.want("200", ask{method: http.MethodPatch, path: "/v2/courses/C1", as: editor, body: m{"state": "draft"}})
+	check("404 not-found", learner, "C1")
+	check("200", editor, "C1")
+	s.want("200", ask{method: http.MethodPatch, path: "/v2/courses/C1", as: editor, body: m{"state": "published", "content_public": true}})
+	check("200", nobody, "C1")
+	s.want("204", ask{method: http.MethodDelete, path: "/v2/courses/C1", as: editor})
+	check("404 not-found", editor, "C1")
+	later := meg
+	later.Org, later.IssuedAt = "", s.clock.now().Unix()+60
+	s.clock.add(2 * 60e9)
+	check("404 not-found", later, "acme~C1")
+}
+
+// TestContentKeepsFiles: what was read can be written back, with other words, and the file stays; but nobody gets a file by naming its hash.
+func TestContentKeepsFiles(t *testing.T) {
+	s := withLessons(t)
+	secret := pseudo("secret", 100)
+	s.uploadAs(acme, "201", "/v2/courses/acme~C1/assets/slides/file", secret, nil)
+	s.uploadAs(editor, "201", filePath+"?lesson=l1", pseudo("public", 100), nil)
+	path := "/v2/courses/C1/content"
+	content := s.want("200", ask{method: http.MethodGet, path: path, as: editor}).json
+	assets, _ := content["assets"].([]any)
+	mine, _ := assets[0].(m)
+	held := mine["url"]
+	mine["name"], mine["sha256"], mine["size"], mine["held"], mine["priority"] = "New name", hexOf(secret), 7, false, 99
+	got := s.want("200", ask{method: http.MethodPut, path: path, as: editor, body: content}).json
+	assets, _ = got["assets"].([]any)
+	mine, _ = assets[0].(m)
+	if mine["name"] != "New name" || mine["url"] != held || mine["sha256"] != hexOf(pseudo("public", 100)) || mine["size"] != 100.0 || mine["held"] != true || mine["priority"] != 1.0 {
+		t.Errorf("%v", mine)
+	}
+	stolen := m{"id": "stolen", "name": "x", "media_type": "application/pdf", "sha256": hexOf(secret), "size": 100, "held": true}
+	for _, url := range []string{
+		"/v2/courses/C1/assets/stolen/file?v=" + hexOf(secret), "/v2/courses/acme~C1/assets/slides/file?v=" + hexOf(secret), filePath,
+	} {
+		stolen["url"] = url
+		content["assets"] = []m{stolen}
+		s.want("400 invalid-fields", ask{method: http.MethodPut, path: path, as: editor, body: content})
+	}
+	stolen["url"] = "https://example.org/elsewhere.pdf"
+	s.want("200", ask{method: http.MethodPut, path: path, as: editor, body: content})
+	s.want("404 not-found", ask{method: http.MethodGet, path: "/v2/courses/C1/assets/stolen/file", as: editor})
+}
+
+func TestFilesAreNeverActive(t *testing.T) {
+	s := withLessons(t)
+	page := []byte("<!DOCTYPE html><script>alert(1)</script>")
+	for name, tc := range map[string]struct {
+		sent, served, disposition string
+		body                      []byte
+	}{
+		"html":      {"text/html", plainBytes, "attachment", page},
+		"xhtml":     {"application/xhtml+xml", plainBytes, "attachment", page},
+		"script":    {"text/javascript", "text/plain; charset=utf-8", "inline", []byte("alert(1)")},
+		"svg":       {"image/svg+xml", "image/svg+xml", "attachment", []byte("<svg><script/></svg>")},
+		"no type":   {plainBytes, "application/pdf", "attachment", []byte("%PDF-1.7 …")},
+		"picture":   {plainBytes, "image/png", "inline", []byte("\x89PNG\x0d\x0a\x1a\x0a")},
+		"uppercase": {"IMAGE/PNG; a=b", "image/png", "inline", page},
+	} {
+		path := "/v2/courses/C1/assets/" + strings.ReplaceAll(name, " ", "-") + "/file"
+		s.uploadAs(editor, "201", path, tc.body, map[string]string{"Content-Type": tc.sent})
+		got := s.want("200", ask{method: http.MethodGet, path: path, as: learner})
+		disposition, _, _ := strings.Cut(got.header.Get("Content-Disposition"), ";")
+		if got.header.Get("Content-Type") != tc.served || disposition != tc.disposition || !strings.Contains(got.header.Get("Content-Security-Policy"), "sandbox") {
+			t.Errorf("%s: %s, %s", name, got.header.Get("Content-Type"), disposition)
+		}
+	}
+	for sent, want := range map[string]string{"": "text/plain", "application/x-www-form-urlencoded": "text/plain", "image/png; =": "text/plain", "text/csv": "text/csv"} {
+		if got := fileType(sent, []byte("a,b")); got != want {
+			t.Errorf("sent as %q it is %s, want %s", sent, got, want)
+		}
+	}
+}
+
+func TestManifest(t *testing.T) {
+	s := withLessons(t)
+	const path = "/v2/courses/C1/manifest"
+	empty := s.want("200", ask{method: http.MethodGet, path: path, as: learner})
+	if empty.json["total_bytes"] != 0.0 || fmt.Sprint(empty.json["assets"]) != "[]" {
+		t.Errorf("%s", empty.body)
+	}
+	put := func(id, lesson string, body []byte) {
+		t.Helper()
+		s.uploadAs(editor, "201", "/v2/courses/C1/assets/"+id+"/file?lesson="+lesson, body, nil)
+	}
+	film, text := pseudo("film", 900), pseudo("text", 20)
+	put("film", "l1", film)
+	put("text", "l1", text)
+	put("late", "l2", pseudo("late", 10))
+	put("plan", "", pseudo("plan", 500))
+	put("again", "l2", film) // the same bytes
+	order := func(a answer) (ids []string) {
+		list, _ := a.json["assets"].([]any)
+		for _, one := range list {
+			ids = append(ids, fmt.Sprint(one.(m)["id"]))
+		}
+		return ids
+	}
+	full := s.want("200", ask{method: http.MethodGet, path: path, as: learner})
+	if diff := cmp.Diff([]string{"plan", "text", "film", "late", "again"}, order(full)); diff != "" {
+		t.Error(diff)
+	}
+	if full.json["total_bytes"] != 1430.0 || full.text("course") != "C1" {
+		t.Errorf("%s", full.body)
+	}
+	list, _ := full.json["assets"].([]any)
+	for _, one := range list {
+		asset, _ := one.(m)
+		got := s.want("200", ask{method: http.MethodGet, path: fmt.Sprint(asset["url"]), as: learner})
+		if hexOf(got.body) != asset["sha256"] || float64(len(got.body)) != asset["size"] {
+			t.Errorf("%v: another file came", asset["id"])
+		}
+	}
+	held := map[string]string{"If-None-Match": full.header.Get("ETag")}
+	s.want("304", ask{method: http.MethodGet, path: path, as: learner, header: held})
+	content := s.want("200", ask{method: http.MethodGet, path: "/v2/courses/C1/content", as: editor})
+	if content.header.Get("ETag") != full.header.Get("ETag") {
+		t.Error("its tag is not the content's")
+	}
+	lessons, _ := content.json["lessons"].([]any)
+	lessons[0], lessons[1] = lessons[1], lessons[0]
+	for i := range lessons {
+		lessons[i].(m)["position"] = i
+	}
+	s.want("200", ask{method: http.MethodPut, path: "/v2/courses/C1/content", as: editor, body: content.json})
+	turned := s.want("200", ask{method: http.MethodGet, path: path, as: learner, header: held})
+	if diff := cmp.Diff([]string{"plan", "late", "again", "text", "film"}, order(turned)); diff != "" {
+		t.Errorf("lessons were turned round: %s", diff)
+	}
+}
+
+// TestSweptFiles: what is superseded, or of a course that was deleted, goes after a while; what another course still has stays.
+func TestSweptFiles(t *testing.T) {
+	s := withLessons(t)
+	one, two := pseudo("one", 100), pseudo("two", 100)
+	other := "/v2/courses/acme~C1/assets/slides/file"
+	s.uploadAs(editor, "201", filePath, one, nil)
+	s.uploadAs(acme, "201", other, one, nil)
+	s.uploadAs(editor, "200", filePath, two, nil)
+	sweep := func() {
+		t.Helper()
+		for range 2 {
+			if err := s.files.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+			s.clock.add(files.Grace)
+		}
+	}
+	sweep()
+	s.want("200", ask{method: http.MethodGet, path: filePath, as: editor})
+	s.want("200", ask{method: http.MethodGet, path: other, as: acme})
+	s.want("204", ask{method: http.MethodDelete, path: "/v2/courses/acme~C1", as: acme})
+	sweep()
+	if u := s.files.Usage(); u != (files.Usage{Files: 1, FilesBytes: 100}) {
+		t.Errorf("%+v", u)
+	}
+	s.want("200", ask{method: http.MethodGet, path: filePath, as: editor})
+}
+
+// TestMissingFile: a folder that was not brought back with the changelog is the server's trouble, not the course's.
+func TestMissingFile(t *testing.T) {
+	dir := ""
+	s := withLessons(t, func(cfg *Config) { dir = filesDir(t, cfg) })
+	body := pseudo("x", 100)
+	s.uploadAs(editor, "201", filePath, body, nil)
+	if err := os.Remove(filepath.Join(dir, hexOf(body))); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.want("503 file-missing", ask{method: http.MethodGet, path: filePath, as: learner}); got.header.Get("Retry-After") != "3600" {
+		t.Errorf("Retry-After: %s", got.header.Get("Retry-After"))
+	}
+	s.want("200", ask{method: http.MethodGet, path: "/v2/courses/C1/manifest", as: learner})
+}
+
+// TestOverloadedFiles: more files than may be under way at once are turned away, and let in again.
+func TestOverloadedFiles(t *testing.T) {
+	s := withLessons(t)
+	s.uploadAs(editor, "201", filePath, pseudo("x", 10), nil)
+	for range maxDownloads {
+		s.api.downloads <- struct{}{}
+	}
+	for range maxUploads {
+		s.api.uploads <- struct{}{}
+	}
+	s.want("503 overloaded", ask{method: http.MethodGet, path: filePath, as: learner})
+	s.uploadAs(editor, "503 overloaded", filePath, pseudo("y", 10), nil)
+	<-s.api.downloads
+	<-s.api.uploads
+	s.want("200", ask{method: http.MethodGet, path: filePath, as: learner})
+	s.want("200", ask{method: http.MethodGet, path: filePath, as: learner})
+	s.uploadAs(editor, "200", filePath, pseudo("y", 10), nil)
+}
+
+// TestDrainCutsDownloads: a server that stops does not wait for slow phones; they go on by Range.
+func TestDrainCutsDownloads(t *testing.T) {
+	s := withLessons(t)
+	s.uploadAs(editor, "201", filePath, make([]byte, 32<<20), nil) // more than lies between server and client
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+filePath, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token(learner))
+	res, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.ReadFull(res.Body, make([]byte, 1<<16)); err != nil {
+		t.Fatal(err)
+	}
+	s.api.Drain()
+	if rest, err := io.Copy(io.Discard, res.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%d more bytes, %v", rest, err)
+	}
+}
