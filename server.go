@@ -280,22 +280,6 @@ func newServer(o options) (s *server, err error) {
 	return s, s.front()
 }
 
-// named tells which files the courses name.
-func named(c *catalog.Catalog) func(context.Context) (map[files.Sum]bool, error) {
-	return func(ctx context.Context) (map[files.Sum]bool, error) {
-		sums := map[files.Sum]bool{}
-		for a, err := range c.HeldAssets(ctx) {
-			if err != nil {
-				return nil, err
-			}
-			if sum, ok := files.ParseSum(a.SHA256); ok {
-				sums[sum] = true
-			}
-		}
-		return sums, nil
-	}
-}
-
 // front builds what speaks HTTP.
 func (s *server) front() error {
 	pages, err := web.New(web.Config{

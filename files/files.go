@@ -123,6 +123,40 @@ func (s *Store) Open(sum Sum) (*os.File, error) {
 	return f, err
 }
 
+// Check says what is wrong with a file in a folder of files that no server holds: that it is missing, or has another size than it should; and, if deep, that its
+// bytes have another sum. One that was put aside counts as there: the next start brings it back.
+func Check(dir string, sum Sum, size int64, deep bool) error {
+	path := filepath.Join(dir, sum.String())
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		path = filepath.Join(dir, unusedDir, sum.String())
+		info, err = os.Stat(path)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("is missing")
+	case err != nil:
+		return err
+	case info.Size() != size:
+		return fmt.Errorf("has %d bytes instead of %d", info.Size(), size)
+	case !deep:
+		return nil
+	}
+	f, err := os.Open(path) //nolint:gosec // its name is a sum
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	hash := sha256.New()
+	if _, err := io.CopyBuffer(hash, f, make([]byte, copySize)); err != nil {
+		return err
+	}
+	if Sum(hash.Sum(nil)) != sum {
+		return errors.New("has other bytes than it came with")
+	}
+	return nil
+}
+
 // missingRetry is what a caller is told to wait for a file that is missing, in seconds: a person has to bring it.
 const missingRetry = 3600
 
