@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carrel-lms/carrel/clients"
 	"github.com/carrel-lms/carrel/search"
 )
 
@@ -144,7 +145,8 @@ func (a *API) opsRoutes() []route {
 		ops("/docs", a.docs),
 		ops("/docs.css", a.docsCSS),
 		ops("/problems/{code}", a.problemPage),
-		ops("/clients/instantsearch.js", a.instantClient),
+		ops("/clients/instantsearch.js", clientModule(clients.InstantSearch)),
+		ops("/clients/offline.js", clientModule(clients.Offline)),
 	}
 }
 

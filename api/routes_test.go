@@ -202,7 +202,7 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
 		ok("204", ask{method: del, path: path, as: editor})
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js"} {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js", "/clients/offline.js"} {
 		ok("200", ask{method: get, path: path})
 	}
 	called["GET /v2/sync/stream"] = true // which does not end: stream_test.go calls it

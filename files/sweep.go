@@ -48,8 +48,10 @@ func (s *Store) Sweep(ctx context.Context) error {
 		return err
 	})}
 	errs = append(errs, s.each(unusedDir, func(sum Sum, info fs.FileInfo) error {
-		left, err := s.bringBack(sum, info, named)
-		if left {
+		back, left, err := s.bringBack(sum, info, named)
+		if back {
+			u.Files, u.FilesBytes = u.Files+1, u.FilesBytes+info.Size()
+		} else if left {
 			u.Unused, u.UnusedBytes = u.Unused+1, u.UnusedBytes+info.Size()
 		}
 		return err
@@ -112,18 +114,18 @@ func (s *Store) putAside(sum Sum, named map[Sum]bool) (bool, error) {
 	return true, os.Chtimes(aside, now, now)
 }
 
-// bringBack brings a file back that is named, removes one whose grace has ended, and reports whether it is still aside.
-func (s *Store) bringBack(sum Sum, info fs.FileInfo, named map[Sum]bool) (left bool, err error) {
+// bringBack brings a file back that is named, and removes one whose grace has ended; it reports whether it did the first, and whether the file is left aside.
+func (s *Store) bringBack(sum Sum, info fs.FileInfo, named map[Sum]bool) (back, left bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	aside := filepath.Join(s.path(unusedDir), sum.String())
 	switch _, err := os.Stat(s.path(sum.String())); {
 	case named[sum] && errors.Is(err, fs.ErrNotExist):
-		return false, os.Rename(aside, s.path(sum.String()))
+		return true, false, os.Rename(aside, s.path(sum.String()))
 	case named[sum], s.cfg.Now().Sub(info.ModTime()) >= Grace:
-		return false, os.Remove(aside)
+		return false, false, os.Remove(aside)
 	}
-	return true, nil
+	return false, true, nil
 }
 
 // Usage says how much room the files took when the last sweep ended.
