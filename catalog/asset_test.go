@@ -48,11 +48,15 @@ func TestPriorityFollowsTheLessons(t *testing.T) {
 	const chapter = 1 << 15
 	check("of- 0", "of-l1 1", fmt.Sprint("of-b2 ", chapter+2), fmt.Sprint("of-l3 ", chapter+3))
 	en := map[Locale]string{"en": "x"}
-	must(t, c, System, func(tx *Tx) error { return second(tx.PutLesson("a", Lesson{ID: "l3", Module: "a2", Position: 0, Title: en})) })
+	must(t, c, System, func(tx *Tx) error {
+		return second(tx.PutLesson("a", Lesson{ID: "l3", Module: "a2", Position: 0, Title: en}))
+	})
 	check("of- 0", "of-l1 1", fmt.Sprint("of-l3 ", chapter+1), fmt.Sprint("of-b2 ", chapter+2))
 	must(t, c, System, func(tx *Tx) error { return second(tx.PutModule("a", Module{ID: "m1", Position: 1e6, Title: en})) })
 	check("of- 0", fmt.Sprint("of-l3 ", chapter+1), fmt.Sprint("of-b2 ", chapter+2), fmt.Sprint("of-l1 ", 32767*chapter+1))
-	must(t, c, System, func(tx *Tx) error { return second(tx.PutLesson("a", Lesson{ID: "l3", Module: "m1", Position: 1e6, Title: en})) })
+	must(t, c, System, func(tx *Tx) error {
+		return second(tx.PutLesson("a", Lesson{ID: "l3", Module: "m1", Position: 1e6, Title: en}))
+	})
 	check("of- 0", fmt.Sprint("of-b2 ", chapter+2), fmt.Sprint("of-l1 ", 32767*chapter+1), fmt.Sprint("of-l3 ", 1<<30))
 	sum := strings.Repeat("0b", 32)
 	must(t, c, System, func(tx *Tx) error {
