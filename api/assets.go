@@ -137,8 +137,8 @@ func (a *API) sendFile(w http.ResponseWriter, r *http.Request, file io.ReadSeeke
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // the request is read; where the writer knows no deadlines there is none
 	out := &fileWriter{ResponseWriter: w, out: stream{w: w, control: control, stall: fileStall}}
-	defer out.out.end(time.Time{})                     // the connection is used again
-	defer context.AfterFunc(a.draining, out.out.cut)() //nolint:contextcheck // the server ends, not the request
+	defer out.out.end(time.Time{}) // the connection is used again
+	defer context.AfterFunc(a.draining, out.out.cut)()
 	http.ServeContent(out, r, "", time.Time{}, file)
 	switch out.refused {
 	case 0:

@@ -466,6 +466,16 @@ func TestManifest(t *testing.T) {
 			t.Errorf("%v: another file came", asset["id"])
 		}
 	}
+	pulled := s.pull("200", learner, "channels", "course:C1")
+	for _, one := range list { // sync tells the same, under the keys of its rows
+		asset, _ := one.(m)
+		row := pulled.doc("asset", "C1/"+fmt.Sprint(asset["id"]))
+		for _, field := range []string{"url", "size", "sha256", "media_type", "name", "priority"} {
+			if row == nil || row[field] != asset[field] {
+				t.Errorf("%v: %s is %v in sync, %v in the manifest", asset["id"], field, row[field], asset[field])
+			}
+		}
+	}
 	held := map[string]string{"If-None-Match": full.header.Get("ETag")}
 	s.want("304", ask{method: http.MethodGet, path: path, as: learner, header: held})
 	content := s.want("200", ask{method: http.MethodGet, path: "/v2/courses/C1/content", as: editor})

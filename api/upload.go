@@ -116,8 +116,8 @@ func filePreconditionOf(r *http.Request) (p filePrecondition, err error) {
 }
 
 func (p filePrecondition) check(old catalog.Asset) error {
-	tag := fileTag(old.SHA256)
-	if p.mustNotExist && old.Held || p.mustExist && !old.Held || len(p.tags) > 0 && !(old.Held && slices.Contains(p.tags, tag)) {
+	match := len(p.tags) == 0 || old.Held && slices.Contains(p.tags, fileTag(old.SHA256))
+	if !match || p.mustNotExist && old.Held || p.mustExist && !old.Held {
 		return fault.New("api.putFile", fault.LostUpdate)
 	}
 	return nil
