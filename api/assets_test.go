@@ -11,11 +11,15 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -269,7 +273,7 @@ func (s *server) firstBytes(path string, n int) ([]byte, string) {
 }
 
 func TestDownload(t *testing.T) {
-	s := withLessons(t, func(cfg *Config) { cfg.Limits.Timeout = 1 }) // a nanosecond, which is for requests, not for files
+	s := withLessons(t, func(cfg *Config) { cfg.Limits.Timeout = time.Nanosecond }) // which is for requests, not for files
 	body := bytes.Repeat([]byte("a text that could be compressed. "), 200)
 	tag := `"` + hexOf(body) + `"`
 	made := s.uploadAs(editor, "201", filePath+"?name=R%C3%A9sum%C3%A9%20%221%22.txt", body, map[string]string{"Content-Type": "text/plain"})
@@ -362,7 +366,7 @@ func TestFilesAreForReaders(t *testing.T) {
 	check("404 not-found", editor, "C1")
 	later := meg
 	later.Org, later.IssuedAt = "", s.clock.now().Unix()+60
-	s.clock.add(2 * 60e9)
+	s.clock.add(2 * time.Minute)
 	check("404 not-found", later, "acme~C1")
 }
 
@@ -577,4 +581,52 @@ func TestDrainCutsDownloads(t *testing.T) {
 	if rest, err := io.Copy(io.Discard, res.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%d more bytes, %v", rest, err)
 	}
+}
+
+// deadlines is a writer, and a body, that remembers which deadlines it was given.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write []time.Time
+}
+
+// SetReadDeadline serves [http.ResponseController].
+func (d *deadlines) SetReadDeadline(at time.Time) error {
+	d.read = append(d.read, at)
+	return nil
+}
+
+// SetWriteDeadline serves [http.ResponseController].
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.write = append(d.write, at)
+	return nil
+}
+
+// TestSlowIsNotStalled: with each piece that a client takes or sends, its last moment moves on; a server that stops moves it no more, and the disk has all the time.
+func TestSlowIsNotStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		control := http.NewResponseController(d)
+		start := time.Now()
+		out := &stream{w: d, control: control, stall: fileStall}
+		in := &patientBody{ReadCloser: io.NopCloser(iotest.OneByteReader(strings.NewReader("1234"))), control: control}
+		step := func() {
+			_, _ = out.Write([]byte("x"))
+			_, _ = in.Read(make([]byte, 1))
+		}
+		step()
+		step() // at once: not worth a deadline
+		time.Sleep(fileStall - time.Second)
+		step()
+		out.cut()
+		time.Sleep(streamPulse)
+		step()
+		step() // the end of the body
+		second, third := start.Add(2*fileStall-time.Second), start.Add(2*fileStall)
+		if diff := cmp.Diff([]time.Time{start.Add(fileStall), second, time.Unix(1, 0)}, d.write); diff != "" {
+			t.Errorf("writing: %s", diff)
+		}
+		if diff := cmp.Diff([]time.Time{start.Add(fileStall), second, third, {}}, d.read); diff != "" {
+			t.Errorf("reading: %s", diff)
+		}
+	})
 }

@@ -243,7 +243,7 @@ func (s *Store) name(temporary string, got *Received) error {
 
 // syncFolder makes a new name durable. Some systems cannot, and do not need it.
 func syncFolder(dir string) error {
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // the administrator names it
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
