@@ -76,15 +76,15 @@ func (a *API) protect(next http.Handler) http.Handler {
 // apiPolicy is the Content-Security-Policy of what is no page.
 const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 
-// protectHeaders keeps browsers from doing more than we mean. Phones ask so often that each byte counts: what they sync goes without the headers that matter
-// for documents only.
+// protectHeaders keeps browsers from doing more than we mean. Phones ask so often that each byte counts: what they sync goes with the one header that matters
+// for JSON, which is no document once nobody sniffs.
 func protectHeaders(h http.Header, path string) {
 	h.Set("X-Content-Type-Options", "nosniff")
-	if isAPIPath(path) {
-		h.Set("Content-Security-Policy", apiPolicy)
-	}
 	if strings.HasPrefix(path, syncPath) {
 		return
+	}
+	if isAPIPath(path) {
+		h.Set("Content-Security-Policy", apiPolicy)
 	}
 	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
 	h.Set("X-Frame-Options", "DENY")

@@ -102,19 +102,26 @@ func sharedKeyOf(r *http.Request) (key sharedKey, ok bool) {
 	if r.Method != http.MethodGet || h["Authorization"] != nil || h["Cookie"] != nil || h["Origin"] != nil {
 		return key, false
 	}
-	accepted := h.Get("Accept-Encoding")
-	switch {
-	case strings.Contains(accepted, ";"):
-		return key, false // it weighs them: rare, and the long way does it right
-	case strings.Contains(accepted, encodingZstd):
-		key.encoding = encodingZstd
-	case strings.Contains(accepted, encodingGzip):
-		key.encoding = encodingGzip
+	if key.encoding, ok = encodingOf(r); !ok {
+		return key, false
 	}
 	if key.query = r.URL.RawQuery; !strings.Contains(key.query, "locale=") {
 		key.language = string(locales.Negotiate(h.Get("Accept-Language")))
 	}
 	return key, true
+}
+
+// encodingOf chooses an encoding that a caller accepts. It is false for those who weigh them: they are rare, and the compressor does it right.
+func encodingOf(r *http.Request) (encoding string, ok bool) {
+	switch accepted := r.Header.Get("Accept-Encoding"); {
+	case strings.Contains(accepted, ";"):
+		return "", false
+	case strings.Contains(accepted, encodingZstd):
+		return encodingZstd, true
+	case strings.Contains(accepted, encodingGzip):
+		return encodingGzip, true
+	}
+	return "", true
 }
 
 // answerShared answers a request for a page that is in memory, and reports whether it did.
@@ -195,19 +202,25 @@ const (
 // squeezers compress pages. They are made once: zstd's tables are large.
 type squeezers struct {
 	zstd *zstd.Encoder
+	tiny *zstd.Encoder // for answers that fit a packet, so that they do not wait for a page that is being made
 }
 
-func newSqueezers() (squeezers, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
-	return squeezers{z}, err
+func newSqueezers() (s squeezers, err error) {
+	if s.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false)); err != nil {
+		return s, err
+	}
+	s.tiny, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(zstd.MinWindowSize), zstd.WithEncoderCRC(false))
+	return s, err
 }
 
 // squeeze compresses a body by an encoding, when that spares more than the header that names it. It is worth more time than an answer for one caller is.
 func (s squeezers) squeeze(body []byte, encoding string) (packed []byte, used string, err error) {
-	switch encoding {
-	case encodingZstd:
+	switch {
+	case encoding == encodingZstd && len(body) < compressAbove:
+		packed = s.tiny.EncodeAll(body, nil)
+	case encoding == encodingZstd:
 		packed = s.zstd.EncodeAll(body, nil)
-	case encodingGzip:
+	case encoding == encodingGzip:
 		packed, err = gzipped(body)
 	default:
 		return body, "", nil

@@ -67,14 +67,31 @@ func (a *API) pull(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := page.JSON()
 	if !page.Public {
-		w.Header().Set("Cache-Control", "private, no-store")
-		return sendBody(w, body)
+		return a.sendPrivate(w, r, body)
 	}
 	h := w.Header()
 	h.Set("Vary", a.sharedVary(r))
 	h.Set("Cache-Control", sharedControl)
 	if notModified(w, r, contentTag(body)) {
 		return nil
+	}
+	return sendBody(w, body)
+}
+
+// sendPrivate answers with what is the caller's alone. Most of these answers tell of one change or of none, and go to phones: they are compressed although they
+// are small, and have no Vary, which is for what a cache may keep.
+func (a *API) sendPrivate(w http.ResponseWriter, r *http.Request, body []byte) error {
+	h := w.Header()
+	h.Set("Cache-Control", "private, no-store")
+	if encoding, ok := encodingOf(r); ok && len(body) < compressAbove { // the compressor takes the others
+		var err error
+		if body, encoding, err = a.squeeze(body, encoding); err != nil {
+			return err
+		}
+		if encoding != "" {
+			h.Set("Content-Encoding", encoding)
+		}
+		h.Del("Vary")
 	}
 	return sendBody(w, body)
 }

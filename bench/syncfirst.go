@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -34,11 +33,11 @@ const acceptZstd = "Accept-Encoding: zstd"
 
 // syncPath is the address of a pull.
 func syncPath(channels string, limit int, cursor string) string {
-	q := url.Values{"channels": {channels}, "limit": {itoa(limit)}}
+	path := "/v2/sync?channels=" + channels + "&limit=" + itoa(limit)
 	if cursor != "" {
-		q.Set("cursor", cursor)
+		path += "&cursor=" + cursor
 	}
-	return "/v2/sync?" + q.Encode()
+	return path
 }
 
 // errPull says that a pull was not answered with a page.
