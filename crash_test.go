@@ -32,9 +32,9 @@ type child struct {
 }
 
 // startServer starts carrel serve on a folder and waits for its ready line.
-func startServer(t *testing.T, dir string) *child {
+func startServer(t *testing.T, dir string, flags ...string) *child {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "carrel", "serve", "--addr", "127.0.0.1:0", "--data", dir, "--log-level", "error")
+	cmd := exec.CommandContext(t.Context(), "carrel", append([]string{"serve", "--addr", "127.0.0.1:0", "--data", dir, "--log-level", "error"}, flags...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
