@@ -49,6 +49,10 @@ func servePeers(ctx context.Context, socket, file string) error {
 	if err != nil {
 		return err
 	}
+	p, err := newPacker()
+	if err != nil {
+		return err
+	}
 	e := echo.New()
 	e.GET("/hello", func(c echo.Context) error { return c.String(http.StatusOK, "Hello, World!") })
 	for i, text := range sqlitePulls {
@@ -56,17 +60,17 @@ func servePeers(ctx context.Context, socket, file string) error {
 		if err != nil {
 			return err
 		}
-		e.GET(pullPath("sqlite", i), pullHandler(sqlitePuller{statement}))
+		e.GET(pullPath("sqlite", i), p.pullHandler(sqlitePuller{statement}))
 	}
 	for i, text := range postgresPulls {
 		if socket == "" {
 			break
 		}
-		p, err := newPostgresPuller(ctx, socket, text)
+		from, err := newPostgresPuller(ctx, socket, text)
 		if err != nil {
 			return err
 		}
-		e.GET(pullPath("postgres", i), pullHandler(p))
+		e.GET(pullPath("postgres", i), p.pullHandler(from))
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,45 +87,59 @@ type puller interface {
 	pull(ctx context.Context, after int64, into *bytes.Buffer) (last int64, err error)
 }
 
-// pullHandler answers with what a puller reads, compressed as the parameter encoding says.
-func pullHandler(p puller) echo.HandlerFunc {
-	fast, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		panic(err) // no option is wrong
+// packer compresses answers at its fastest, since each is made for one caller.
+type packer struct {
+	zstd  *zstd.Encoder
+	gzips sync.Pool
+}
+
+func newPacker() (*packer, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	return &packer{z, sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed); return w }}}, err
+}
+
+// pack compresses a body; into is written over.
+func (p *packer) pack(body []byte, encoding string, into *bytes.Buffer) ([]byte, error) {
+	into.Reset()
+	switch encoding {
+	case "zstd":
+		into.Grow(len(body))
+		return p.zstd.EncodeAll(body, into.AvailableBuffer()), nil
+	case "gzip":
+		w := p.gzips.Get().(*gzip.Writer)
+		defer p.gzips.Put(w)
+		w.Reset(into)
+		if _, err := w.Write(body); err != nil {
+			return nil, err
+		}
+		err := w.Close()
+		return into.Bytes(), err
 	}
+	return body, nil
+}
+
+// pullHandler answers with what a puller reads, compressed as the parameter encoding says.
+func (p *packer) pullHandler(from puller) echo.HandlerFunc {
 	buffers := sync.Pool{New: func() any { return &[2]bytes.Buffer{} }}
-	zips := sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed); return w }}
 	return func(c echo.Context) error {
 		lent := buffers.Get().(*[2]bytes.Buffer)
 		defer buffers.Put(lent)
-		b, packed := &lent[0], &lent[1]
+		b := &lent[0]
 		b.Reset()
-		packed.Reset()
 		after, err := strconv.ParseInt(c.QueryParam("after"), 10, 64)
 		if err != nil {
 			return err
 		}
 		b.WriteString(`{"changes":[`)
-		last, err := p.pull(c.Request().Context(), after, b)
+		last, err := from.pull(c.Request().Context(), after, b)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(b, `],"cursor":"%d","more":true}`, last)
-		body, encoding := b.Bytes(), c.QueryParam("encoding")
-		switch encoding {
-		case "zstd":
-			body = fast.EncodeAll(body, packed.AvailableBuffer())
-		case "gzip":
-			w := zips.Get().(*gzip.Writer)
-			defer zips.Put(w)
-			w.Reset(packed)
-			if _, err := w.Write(body); err != nil {
-				return err
-			}
-			if err := w.Close(); err != nil {
-				return err
-			}
-			body = packed.Bytes()
+		encoding := c.QueryParam("encoding")
+		body, err := p.pack(b.Bytes(), encoding, &lent[1])
+		if err != nil {
+			return err
 		}
 		h := c.Response().Header()
 		if encoding != "" {
