@@ -43,7 +43,7 @@ func (l *listeners) open(ctx context.Context) error {
 		end()
 		return err
 	}
-	answer, err := http.DefaultClient.Do(req) //nolint:bodyclose // the goroutine that reads it
+	answer, err := http.DefaultClient.Do(req) // the goroutine that reads it closes it
 	if err != nil {
 		end()
 		return err
