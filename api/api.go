@@ -16,12 +16,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/files"
@@ -73,6 +75,7 @@ type API struct {
 	delta   *delta.Service
 	hub     *delta.Hub
 	shared  *sharedPages
+	making  *semaphore.Weighted // of pages for one caller
 	squeezers
 	spec   *spec
 	ready  atomic.Bool
@@ -113,6 +116,7 @@ func New(cfg Config) (*API, error) {
 	a.hub = a.delta.NewHub()
 	a.uploads, a.downloads = make(chan struct{}, maxUploads), make(chan struct{}, maxDownloads)
 	a.shared = newSharedPages()
+	a.making = semaphore.NewWeighted(int64(ownPagesAtOnce * runtime.GOMAXPROCS(0)))
 	if a.squeezers, err = newSqueezers(); err != nil {
 		return nil, err
 	}

@@ -201,30 +201,58 @@ const (
 
 // squeezers compress pages. They are made once: zstd's tables are large.
 type squeezers struct {
-	zstd *zstd.Encoder
-	tiny *zstd.Encoder // for answers that fit a packet, so that they do not wait for a page that is being made
+	best  *zstd.Encoder // for pages that many get
+	quick *zstd.Encoder // for a page that one gets
+	tiny  *zstd.Encoder // for answers that fit a packet
 }
 
 func newSqueezers() (s squeezers, err error) {
-	if s.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false)); err != nil {
-		return s, err
+	for _, one := range []struct {
+		into    **zstd.Encoder
+		options []zstd.EOption
+	}{
+		{&s.best, []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1)}},
+		{&s.quick, []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedFastest)}},
+		{&s.tiny, []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(zstd.MinWindowSize)}},
+	} {
+		// A checksum would be four bytes of each answer: TCP has one.
+		if *one.into, err = zstd.NewWriter(nil, append(one.options, zstd.WithEncoderCRC(false))...); err != nil {
+			return s, err
+		}
 	}
-	s.tiny, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(zstd.MinWindowSize), zstd.WithEncoderCRC(false))
-	return s, err
+	return s, nil
 }
 
-// squeeze compresses a body by an encoding, when that spares more than the header that names it. It is worth more time than an answer for one caller is.
-func (s squeezers) squeeze(body []byte, encoding string) (packed []byte, used string, err error) {
+// squeezeShared compresses a page that many get by an encoding. It is worth more time than an answer for one caller is.
+func (s squeezers) squeezeShared(body []byte, encoding string) (packed []byte, used string, err error) {
 	switch {
-	case encoding == encodingZstd && len(body) < compressAbove:
-		packed = s.tiny.EncodeAll(body, nil)
-	case encoding == encodingZstd:
-		packed = s.zstd.EncodeAll(body, nil)
+	case encoding == encodingZstd && len(body) >= compressAbove:
+		packed = s.best.EncodeAll(body, nil)
 	case encoding == encodingGzip:
+		packed, err = gzipped(body)
+	default:
+		return s.squeezeOwn(body, encoding)
+	}
+	return lesser(body, packed, encoding, err)
+}
+
+// squeezeOwn compresses a page that one caller gets. It leaves a large one to the compressor when that is not to be zstd.
+func (s squeezers) squeezeOwn(body []byte, encoding string) (packed []byte, used string, err error) {
+	switch {
+	case encoding == encodingZstd && len(body) >= compressAbove:
+		packed = s.quick.EncodeAll(body, nil)
+	case encoding == encodingZstd:
+		packed = s.tiny.EncodeAll(body, nil)
+	case encoding == encodingGzip && len(body) < compressAbove:
 		packed, err = gzipped(body)
 	default:
 		return body, "", nil
 	}
+	return lesser(body, packed, encoding, err)
+}
+
+// lesser chooses what is compressed when that spares more than the header that says so.
+func lesser(body, packed []byte, encoding string, err error) ([]byte, string, error) {
 	if len(packed)+len("Content-Encoding: zstd\r\n") >= len(body) {
 		return body, "", err
 	}

@@ -61,39 +61,56 @@ func (a *API) pull(w http.ResponseWriter, r *http.Request) error {
 	if key, ok := sharedKeyOf(r); ok && delta.Public(&req) {
 		return a.pullShared(w, r, req, key)
 	}
-	page, err := a.delta.Pull(r.Context(), req)
+	page, err := a.ownPage(r, req)
 	if err != nil {
 		return err
 	}
-	body := page.JSON()
-	if !page.Public {
-		return a.sendPrivate(w, r, body)
-	}
 	h := w.Header()
+	if page.encoding != "" {
+		h.Set("Content-Encoding", page.encoding)
+	}
+	if !page.public {
+		h.Set("Cache-Control", "private, no-store")
+		h.Del("Vary") // which is for what a cache may keep
+		return sendBody(w, page.body)
+	}
 	h.Set("Vary", a.sharedVary(r))
 	h.Set("Cache-Control", sharedControl)
-	if notModified(w, r, contentTag(body)) {
+	if notModified(w, r, page.tag) {
 		return nil
 	}
-	return sendBody(w, body)
+	return sendBody(w, page.body)
 }
 
-// sendPrivate answers with what is the caller's alone. Most of these answers tell of one change or of none, and go to phones: they are compressed although they
-// are small, and have no Vary, which is for what a cache may keep.
-func (a *API) sendPrivate(w http.ResponseWriter, r *http.Request, body []byte) error {
-	h := w.Header()
-	h.Set("Cache-Control", "private, no-store")
-	if encoding, ok := encodingOf(r); ok && len(body) < compressAbove { // the compressor takes the others
-		var err error
-		if body, encoding, err = a.squeeze(body, encoding); err != nil {
-			return err
-		}
-		if encoding != "" {
-			h.Set("Content-Encoding", encoding)
-		}
-		h.Del("Vary")
+// ownPage is a page that is made for one caller.
+type ownPage struct {
+	body     []byte
+	encoding string // "" is none, or that the compressor is to choose one
+	tag      string // ETag of a public one
+	public   bool
+}
+
+// ownPagesAtOnce is how many of them are made at a time, for each core: after a push ten thousand phones want one, and each takes a megabyte while it is made.
+const ownPagesAtOnce = 4
+
+// ownPage makes a page. Most tell of one change or of none, and go to phones: they are compressed although they are small.
+func (a *API) ownPage(r *http.Request, req delta.Request) (own ownPage, err error) {
+	if err := a.making.Acquire(r.Context(), 1); err != nil {
+		return own, err
 	}
-	return sendBody(w, body)
+	defer a.making.Release(1)
+	page, err := a.delta.Pull(r.Context(), req)
+	if err != nil {
+		return own, err
+	}
+	own.body, own.public = page.JSON(), page.Public
+	if own.public {
+		own.tag = contentTag(own.body)
+	}
+	if encoding, ok := encodingOf(r); ok {
+		own.body, own.encoding, err = a.squeezeOwn(own.body, encoding)
+	}
+	return own, err
 }
 
 // pullShared answers with a page that others get too.
@@ -112,7 +129,7 @@ func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Reque
 		}
 		body := page.JSON()
 		used := ""
-		if into.body, used, err = a.squeeze(body, key.encoding); err != nil {
+		if into.body, used, err = a.squeezeShared(body, key.encoding); err != nil {
 			return err
 		}
 		into.tag = contentTag(body)
