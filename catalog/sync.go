@@ -37,6 +37,31 @@ func (tx *Tx) VersionOf(kind coursesync.Kind, key string) coursesync.Seq {
 	return ch.Seq
 }
 
+// Wrote reports whether the transaction has written an entity.
+func (tx *Tx) Wrote(kind coursesync.Kind, key string) bool {
+	_, wrote := tx.overlay.writes[kind][key]
+	return wrote
+}
+
+// Current returns an entity as the transaction sees it, and whether it is there; it guards that.
+func (tx *Tx) Current(kind coursesync.Kind, key string) (coursesync.Change, bool) {
+	return tx.get(kind, key)
+}
+
+// Touch gives something of a learner's a new version as it is, so that whoever follows the log is told of it again. The learner or an administrator may;
+// what is not there stays so.
+func (tx *Tx) Touch(who LearnerID, kind coursesync.Kind, key string) error {
+	if err := tx.mayActFor("catalog.Touch", who); err != nil {
+		return err
+	}
+	if ch, ok := tx.get(kind, key); ok && ch.Channel == learnerChannel(who) {
+		tx.overlay.add(coursesync.Change{
+			Seq: ch.Seq, Created: ch.Created, At: tx.overlay.now, Channel: ch.Channel, Kind: kind, Key: key, Op: coursesync.OpUpsert, Schema: ch.Schema, Body: ch.Body,
+		})
+	}
+	return nil
+}
+
 // Log returns the view of the changelog that this one reads.
 func (v *View) Log() *coursesync.BoltView { return v.bv }
 
@@ -102,6 +127,27 @@ func (v *View) Enrollments(who LearnerID) ([]EnrollmentOf, error) {
 		list = append(list, EnrollmentOf{
 			Course: CourseID(strings.TrimPrefix(ch.Key, prefix)), Active: part.State != Withdrawn, Created: ch.Created, Since: ch.Since,
 		})
+	}
+	return list, nil
+}
+
+// MembershipOf is a learner's membership with the number that says since when it is as it is.
+type MembershipOf struct {
+	Org    OrgID
+	Active bool
+	Since  coursesync.Seq
+}
+
+// Memberships returns all organizations that a learner belongs or belonged to, in order of key.
+func (v *View) Memberships(who LearnerID) ([]MembershipOf, error) {
+	var list []MembershipOf
+	for ch := range entities(v, KindMembership, learnerPrefix(who), "") {
+		m, err := decode[Membership](ch)
+		if err != nil {
+			return nil, err
+		}
+		_, org := splitLearner(ch.Key)
+		list = append(list, MembershipOf{Org: OrgID(org), Active: m.Value.Active, Since: ch.Since})
 	}
 	return list, nil
 }

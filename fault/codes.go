@@ -54,6 +54,7 @@ const (
 	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"
 	CursorBehind      Code = "cursor-behind" // there is something to be pulled first
+	PullFirst         Code = "pull-first"    // what is pushed was changed since the pull that it is based on
 	MutationGap       Code = "mutation-gap"  // mutations between were never sent; args: last_mutation
 	ClientReused      Code = "client-reused" // a mutation's number was used for another one; args: last_mutation
 	LostUpdate        Code = "lost-update"   // If-Match or IfSeq does not hold
@@ -107,7 +108,7 @@ var kinds = map[Code]Kind{
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
-	ReindexRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
+	ReindexRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
 	IdempotencyReused: KindUnprocessable, RateLimited: KindTooMany,
 	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable,

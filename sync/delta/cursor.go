@@ -23,6 +23,7 @@ type place struct {
 	emptied coursesync.Seq // not 0: access was lost at this place, and the channel is being emptied: all that was made up to there is deleted
 	created coursesync.Seq // of the caller's enrollment, by which the cursor names the channel of a course; 0: it is named in full
 	again   bool           // it is being emptied, and may be read again: not in the cursor
+	from    coursesync.Seq // what is as old or older is not sent, but for kinds that are sent as a whole (dialect.whole): not in the cursor
 }
 
 // reach is up to where the phone has heard of deletions: those below it may be forgotten.
@@ -142,9 +143,9 @@ func (s *Service) decode(text string, r *Request) (*cursor, error) {
 	if !hmac.Equal(sum, s.mac(body)) {
 		return nil, expired()
 	}
-	c := &cursor{subject: r.Actor.Subject, locale: r.Locale, fields: r.Fields}
+	c := &cursor{subject: r.Actor.Subject, locale: r.Locale, fields: r.form()}
 	want := s.head(c)
-	if open := s.head(&cursor{locale: r.Locale, fields: r.Fields}); bytes.HasPrefix(body, open) {
+	if open := s.head(&cursor{locale: r.Locale, fields: c.fields}); bytes.HasPrefix(body, open) {
 		c.subject, want = "", open // it has nothing private
 	}
 	if !bytes.HasPrefix(body, want) {

@@ -54,11 +54,12 @@ type Service struct {
 	log     coursesync.LogID
 	key     []byte // signs cursors
 	now     func() time.Time
+	builds  chan struct{} // holds one token for each large answer to WatermelonDB
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	s := &Service{catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), now: cfg.Now}
+	s := &Service{catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), now: cfg.Now, builds: make(chan struct{}, maxBuilds)}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -74,6 +75,8 @@ type Request struct {
 	Locale   catalog.Locale
 	Fields   Fields // "" is FieldsCard
 	Client   string // whose last mutation to tell; "" for none
+
+	dialect *dialect // nil: the protocol's own rows
 }
 
 // check fills in what is absent and refuses what is wrong in itself.

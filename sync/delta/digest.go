@@ -86,7 +86,7 @@ func (s *Service) digestPlaces(ctx context.Context, r *Request, w *wish) (places
 				continue
 			}
 			if r.Cursor != "" {
-				g, err := gatherFrom(v, p, 1, MaxLimit)
+				g, err := gatherFrom(v, p, nil, 1, MaxLimit)
 				if err != nil {
 					return err
 				}
@@ -112,10 +112,10 @@ func (s *Service) sum(ctx context.Context, places []place) (d Digest, same bool,
 		}
 		for ended := false; !ended; {
 			err := s.catalog.View(ctx, func(v *catalog.View) error {
-				g, err := gatherFrom(v, &p, MaxLimit, MaxLimit)
+				g, err := gatherFrom(v, &p, nil, MaxLimit, MaxLimit)
 				for _, ch := range g.changes {
 					if ch.shown == asIs {
-						sums[ch.Kind].Add(ch.Kind, rowID(&ch.Change), ch.Seq)
+						sums[ch.Kind].Add(ch.Kind, ch.id, ch.Seq)
 					}
 				}
 				p.at, ended = g.until, g.ended

@@ -33,6 +33,8 @@ type run struct {
 type change struct {
 	coursesync.Change
 	shown shown
+	kind  coursesync.Kind // of the row: the change's own, but for an alias
+	id    string          // of the row
 }
 
 // shown says what a reader gets of a change.
@@ -91,7 +93,7 @@ func (s *Service) Pull(ctx context.Context, r Request) (*Page, error) {
 
 // follow reads the request's cursor and brings it into agreement with what the caller asks for and may read now.
 func (s *Service) follow(a *access, r *Request, w *wish) (*cursor, error) {
-	c := &cursor{locale: r.Locale, fields: r.Fields}
+	c := &cursor{locale: r.Locale, fields: r.form()}
 	if r.Cursor != "" {
 		var err error
 		if c, err = s.decode(r.Cursor, r); err != nil {
@@ -221,7 +223,7 @@ func gather(v *catalog.View, c *cursor, r *Request, w *wish) ([]run, error) {
 		if !w.wants(p) {
 			continue
 		}
-		one, err := gatherFrom(v, p, r.Limit-rows, MaxLimit-looked)
+		one, err := gatherFrom(v, p, r.dialect, r.Limit-rows, MaxLimit-looked)
 		if err != nil {
 			return nil, err
 		}
@@ -242,7 +244,7 @@ type gathered struct {
 }
 
 // gatherFrom copies the next changes of a channel: at most so many rows, looking at most at so many changes.
-func gatherFrom(v *catalog.View, p *place, rows, looks int) (g gathered, err error) {
+func gatherFrom(v *catalog.View, p *place, d *dialect, rows, looks int) (g gathered, err error) {
 	g.place, g.until, g.ended = p, p.at, true
 	size := 0
 	for ch := range v.Log().Changes(p.channel, p.at) {
@@ -251,12 +253,15 @@ func gatherFrom(v *catalog.View, p *place, rows, looks int) (g gathered, err err
 			break
 		}
 		g.looked++
-		one := change{Change: ch}
-		if one.shown, err = p.show(v, &ch); err != nil {
+		one := change{Change: ch, kind: ch.Kind}
+		if one.shown, err = p.show(v, &ch, d); err != nil {
 			return g, err
 		}
 		if g.until = ch.Seq; one.shown == nothing {
 			continue
+		}
+		if err := d.name(v, &one); err != nil {
+			return g, err
 		}
 		if one.Body = nil; one.shown == asIs {
 			one.Body = slices.Clone(ch.Body)
@@ -268,8 +273,8 @@ func gatherFrom(v *catalog.View, p *place, rows, looks int) (g gathered, err err
 }
 
 // show decides what a reader gets of a change of a channel.
-func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
-	if !slices.Contains(kindsOf(p.channel), ch.Kind) {
+func (p *place) show(v *catalog.View, ch *coursesync.Change, d *dialect) (shown, error) {
+	if !d.takes(p, ch) {
 		return nothing, nil
 	}
 	now, ever := true, true
@@ -279,6 +284,9 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 		now, ever, err = catalog.PublishedIn(*ch)
 	case catalog.KindCourseStats:
 		now, ever, err = v.Published(catalog.CourseID(ch.Key))
+	case catalog.KindAlias:
+		_, _, now, err = v.AliasOf(d.who, ch)
+		now, ever = false, now // a surplus id is one to forget
 	}
 	deleted := ch.Op == coursesync.OpDelete || !now
 	switch {
@@ -300,7 +308,7 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 // fill makes rows of what was gathered, as far as a page takes, and moves the places.
 func (pg *Page) fill(c *cursor, runs []run, r *Request) error {
 	pg.Changes = []json.RawMessage{}
-	pr := projector{locale: r.Locale, full: r.Fields == FieldsFull}
+	pr := projector{locale: r.Locale, full: r.Fields == FieldsFull, dialect: r.dialect}
 	size := 0
 	var gone []*place
 	for i := range runs {

@@ -170,17 +170,22 @@ type BookmarkRow struct {
 // PreferenceRow is one preference.
 type PreferenceRow struct {
 	ID    string `json:"id"` // its name
+	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
 // projector shows entities in one locale.
 type projector struct {
-	locale catalog.Locale
-	full   bool
+	locale  catalog.Locale
+	full    bool
+	dialect *dialect // nil: rows as [Row]
 }
 
 // encode makes the JSON of a row.
 func (pr *projector) encode(ch *change) (json.RawMessage, error) {
+	if pr.dialect != nil {
+		return pr.columns(ch)
+	}
 	row, err := pr.row(ch)
 	if err != nil {
 		return nil, err
@@ -200,7 +205,7 @@ func encodeRow(v any) (json.RawMessage, error) {
 
 // row makes the row of a change.
 func (pr *projector) row(ch *change) (Row, error) {
-	row := Row{Kind: ch.Kind, ID: rowID(&ch.Change), Op: opUpsert, Version: ch.Seq}
+	row := Row{Kind: ch.kind, ID: ch.id, Op: opUpsert, Version: ch.Seq}
 	if ch.shown == removed {
 		row.Op = opDelete
 		return row, nil
@@ -345,7 +350,7 @@ func own(ch *coursesync.Change, id string) (any, error) {
 	case catalog.KindBookmark:
 		return as(ch, func(s catalog.Stored[catalog.Bookmark]) any { return BookmarkRow{id, id, s.Value.At} })
 	case catalog.KindPreference:
-		return as(ch, func(s catalog.Stored[catalog.Preference]) any { return PreferenceRow{id, s.Value.Value} })
+		return as(ch, func(s catalog.Stored[catalog.Preference]) any { return PreferenceRow{id, id, s.Value.Value} })
 	}
 	return nil, fault.New("delta.row", fault.Internal).WithFix("no row is made of a %s", ch.Kind)
 }

@@ -1,0 +1,216 @@
+package delta
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// RxDB replicates each collection on its own: one kind of entities, in all channels in which the caller may read them. Its checkpoint holds a cursor like any other,
+// but one of that collection. A page that has fewer documents than were asked for ends the database's pull, so a page is full unless there is nothing more.
+
+// DefaultDocuments is how many documents a page has when the request names no limit: the database's own default.
+const DefaultDocuments = 100
+
+// DocumentsRequest asks for documents of a collection.
+type DocumentsRequest struct {
+	Actor      catalog.Actor
+	Collection string
+	Cursor     string // of the checkpoint; "" starts
+	Limit      int    // 1 to MaxLimit; 0 is DefaultDocuments
+	Locale     catalog.Locale
+	Fields     Fields // "" is FieldsFull
+}
+
+// Documents calls emit with each document after a cursor, and returns the cursor of the next page. One that came before may come again in a newer state.
+// Errors: as of Pull, and those of emit.
+func (s *Service) Documents(ctx context.Context, r DocumentsRequest, emit func(json.RawMessage) error) (string, error) {
+	kind, err := r.check()
+	if err != nil {
+		return "", err
+	}
+	req := Request{Actor: r.Actor, Channels: channelsOf(kind, r.Actor), Cursor: r.Cursor, Locale: r.Locale, Fields: r.Fields, dialect: r.dialect(kind)}
+	for left := r.Limit; left > 0; {
+		req.Limit = left
+		page, err := s.Pull(ctx, req)
+		if err != nil {
+			return "", err
+		}
+		for _, doc := range page.Changes {
+			if err := emit(doc); err != nil {
+				return "", err
+			}
+		}
+		req.Cursor = page.Cursor
+		if left -= len(page.Changes); !page.More {
+			break
+		}
+	}
+	return req.Cursor, nil
+}
+
+// check fills in what is absent and refuses what is wrong in itself.
+func (r *DocumentsRequest) check() (coursesync.Kind, error) {
+	kind, ok := kindOfTable(r.Collection)
+	if !ok {
+		return "", fault.New("delta.Documents", fault.NotFound).WithFix("there is no such collection; there are %s", tableNames())
+	}
+	if r.Limit == 0 {
+		r.Limit = DefaultDocuments
+	}
+	if r.Fields == "" {
+		r.Fields = FieldsFull
+	}
+	form := Request{Limit: r.Limit, Fields: r.Fields}
+	return kind, form.check()
+}
+
+// dialect is that of one collection.
+func (r *DocumentsRequest) dialect(kind coursesync.Kind) *dialect {
+	return &dialect{form: "rxdb " + r.Collection, who: r.Actor.Subject, kinds: map[coursesync.Kind]bool{kind: true}}
+}
+
+// channelsOf returns where the entities of a kind are that a caller may read.
+func channelsOf(kind coursesync.Kind, actor catalog.Actor) []string {
+	switch {
+	case slices.Contains(contentKinds, kind):
+		return []string{"courses"}
+	case !slices.Contains(catalogKinds, kind):
+		return []string{"me"}
+	case actor.Anonymous():
+		return []string{"catalog"}
+	}
+	return []string{"catalog", "org"}
+}
+
+// DocumentRow is what RxDB sends of a document: its state, and the one that the database thinks that we have; nil when it made the document.
+type DocumentRow struct {
+	New     map[string]json.RawMessage
+	Assumed map[string]json.RawMessage
+}
+
+// DocumentsPush brings documents of one collection.
+type DocumentsPush struct {
+	Actor      catalog.Actor
+	Collection string
+	Locale     catalog.Locale
+	Fields     Fields // "" is FieldsFull
+	Rows       []DocumentRow
+}
+
+// PushDocuments carries out what it can, in one transaction, and returns what stands in place of what it cannot: the documents of which the database did not
+// know the last state, and those that are refused. It returns the Seq that a pull must have seen to know of it.
+// Errors: fault.Unauthorized, fault.InvalidFields, fault.NotFound for no collection; those of catalog.Catalog.Update.
+func (s *Service) PushDocuments(ctx context.Context, p DocumentsPush) ([]json.RawMessage, coursesync.Seq, error) {
+	form := DocumentsRequest{Actor: p.Actor, Collection: p.Collection, Fields: p.Fields}
+	kind, err := form.check()
+	if err != nil {
+		return nil, 0, err
+	}
+	if p.Actor.Anonymous() {
+		return nil, 0, fault.New("delta.PushDocuments", fault.Unauthorized)
+	}
+	if len(p.Rows) > MaxRecords {
+		return nil, 0, fault.Invalid("delta.PushDocuments", fault.BadField("", fault.TooMany, "too many rows at once", "max", MaxRecords))
+	}
+	var not []string
+	seq, err := s.catalog.Update(ctx, p.Actor, func(tx *catalog.Tx) error {
+		not = nil
+		all := &recordTx{Tx: tx, push: Push{Actor: p.Actor}}
+		for i := range p.Rows {
+			rec := documentRecord(p.Rows[i].New)
+			said, err := all.carryOut(kind, &rec, func(now *standing) bool { return now.isAssumed(p.Rows[i].Assumed) })
+			if err != nil {
+				return err
+			}
+			if said != taken {
+				not = append(not, rec.id)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	docs, err := s.documentsNow(ctx, &p, kind, not)
+	return docs, seq, err
+}
+
+// documentRecord reads a document's state.
+func documentRecord(doc map[string]json.RawMessage) record {
+	rec := record{cols: doc, deleted: string(doc[deletedColumn]) == "true"}
+	rec.id = rec.text("id")
+	return rec
+}
+
+// isAssumed reports whether what stands is what the database thinks.
+func (now *standing) isAssumed(doc map[string]json.RawMessage) bool {
+	rec := documentRecord(doc)
+	if doc == nil || rec.deleted {
+		return !now.live
+	}
+	return now.live && (string(doc["version"]) == string(encoded(now.seq)) || now.equals(&rec))
+}
+
+// documentsNow returns what stands of documents, for the caller's eyes.
+func (s *Service) documentsNow(ctx context.Context, p *DocumentsPush, kind coursesync.Kind, ids []string) ([]json.RawMessage, error) {
+	docs := []json.RawMessage{}
+	if len(ids) == 0 {
+		return docs, nil
+	}
+	form := DocumentsRequest{Actor: p.Actor, Collection: p.Collection}
+	pr := projector{locale: p.Locale, full: p.Fields != FieldsCard, dialect: form.dialect(kind)}
+	err := s.catalog.View(ctx, func(v *catalog.View) error {
+		a, err := newAccess(v, p.Actor)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			ch, err := a.documentNow(pr.dialect, kind, id)
+			if err != nil {
+				return err
+			}
+			doc, err := pr.encode(&ch)
+			if err != nil {
+				return err
+			}
+			docs = append(docs, doc)
+		}
+		return nil
+	})
+	return docs, err
+}
+
+// documentNow returns what stands under an id that a phone gave; it is removed when there is nothing that the caller may see.
+func (a *access) documentNow(d *dialect, kind coursesync.Kind, id string) (change, error) {
+	none := change{shown: removed, kind: kind, id: id}
+	key := id
+	if channelsOf(kind, a.actor)[0] == "me" {
+		record, known, err := a.view.RecordKey(a.actor.Subject, kind, id)
+		if err != nil || !known {
+			return none, err
+		}
+		key = catalog.OfLearner(a.actor.Subject, record)
+	}
+	if key == "" || len(key) > coursesync.MaxKey {
+		return none, nil
+	}
+	ch, ok := a.view.Log().Get(kind, key)
+	if !ok {
+		return none, nil
+	}
+	readable, err := a.reads(ch.Channel)
+	if err != nil || !readable {
+		return none, err
+	}
+	one := change{Change: ch, kind: kind, id: id}
+	one.shown, err = (&place{channel: ch.Channel}).show(a.view, &one.Change, d)
+	if one.shown != asIs {
+		return none, err
+	}
+	return one, err
+}
