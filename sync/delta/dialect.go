@@ -70,6 +70,7 @@ type dialect struct {
 	kinds map[coursesync.Kind]bool // that it holds
 	whole map[coursesync.Kind]bool // of these it wants everything, whatever it has
 	text  bool                     // lists and objects are JSON in a text
+	tells bool                     // a first pass tells of the learner's own that is gone: the phone may have made and pushed it before it pulled anything
 }
 
 // form is what a cursor must agree with, beside the locale.
@@ -94,6 +95,11 @@ func (d *dialect) takes(p *place, ch *coursesync.Change) bool {
 		return false
 	}
 	return d.kinds[kind] && (ch.Seq > p.from || d.whole[kind])
+}
+
+// silent reports whether a deletion is nothing to a reader, since its first pass began after it.
+func (d *dialect) silent(p *place, ch *coursesync.Change) bool {
+	return ch.Seq <= p.base && (d == nil || !d.tells || !strings.HasPrefix(string(p.channel), learnerPrefix))
 }
 
 // has reports whether it holds any of some kinds.

@@ -297,7 +297,7 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change, d *dialect) (shown,
 			return nothing, nil // made after the phone had anything of this channel
 		}
 		return removed, nil
-	case deleted && ch.Seq <= p.base:
+	case deleted && d.silent(p, ch):
 		return nothing, nil // this pass brought nothing of it
 	case deleted:
 		return removed, nil

@@ -63,10 +63,15 @@ type standing struct {
 	cols row
 }
 
-// recordTx carries out records in one transaction.
+// recordTx carries out records in one transaction: those that are deleted come after those that are not.
 type recordTx struct {
 	*catalog.Tx
 	push Push
+	set  map[string]bool // records that were written, by kind and key
+}
+
+func newRecordTx(tx *catalog.Tx, actor catalog.Actor) *recordTx {
+	return &recordTx{Tx: tx, push: Push{Actor: actor}, set: map[string]bool{}}
 }
 
 func (tx *recordTx) who() catalog.LearnerID { return tx.push.Actor.Subject }
@@ -112,6 +117,9 @@ func (tx *recordTx) one(kind coursesync.Kind, rec *record, agrees func(*standing
 		}
 	}
 	full := catalog.OfLearner(tx.who(), key)
+	if rec.deleted && tx.set[string(kind)+" "+key] {
+		return taken, nil // a record was thrown away, and another one made of the same thing
+	}
 	if rec.deleted && now.live && (stays(kind) || !agreed && kind == catalog.KindBookmark) {
 		return taken, tx.Touch(tx.who(), kind, full)
 	}
@@ -121,10 +129,11 @@ func (tx *recordTx) one(kind coursesync.Kind, rec *record, agrees func(*standing
 	if _, err := tx.push.apply(tx.Tx, rec.mutation(kind, key)); err != nil {
 		return refused, err
 	}
-	if !rec.deleted && !tx.Wrote(kind, full) && now.differs(rec) {
-		return taken, tx.Touch(tx.who(), kind, full)
+	tx.set[string(kind)+" "+key] = !rec.deleted
+	if tx.Wrote(kind, full) || !rec.deleted && now.is(rec) {
+		return taken, nil
 	}
-	return taken, nil
+	return taken, tx.Touch(tx.who(), kind, full)
 }
 
 // key returns the key of the record that a row is about: the one that the phone's id names, else what the columns say, else the id itself.
@@ -205,6 +214,11 @@ func (now *standing) differs(rec *record) bool {
 
 // equals reports whether a document is what stands, but for its id and version. What it says nothing of does not count.
 func (now *standing) equals(rec *record) bool { return now.live && !now.differs(rec) }
+
+// is reports whether a record is, in every column, what a phone gets that pulls: it has the version, too.
+func (now *standing) is(rec *record) bool {
+	return string(rec.cols["version"]) == string(encoded(now.seq)) && !now.differs(rec)
+}
 
 // value returns a column's value. Lists and objects may have come as JSON in a text.
 func (r *record) value(column string) json.RawMessage {

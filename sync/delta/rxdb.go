@@ -3,6 +3,7 @@ package delta
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -71,7 +72,7 @@ func (r *DocumentsRequest) check() (coursesync.Kind, error) {
 
 // dialect is that of one collection.
 func (r *DocumentsRequest) dialect(kind coursesync.Kind) *dialect {
-	return &dialect{form: "rxdb " + r.Collection, who: r.Actor.Subject, kinds: map[coursesync.Kind]bool{kind: true}}
+	return &dialect{form: "rxdb " + r.Collection, who: r.Actor.Subject, kinds: map[coursesync.Kind]bool{kind: true}, tells: true}
 }
 
 // channelsOf returns where the entities of a kind are that a caller may read.
@@ -114,14 +115,15 @@ func (s *Service) PushDocuments(ctx context.Context, p DocumentsPush) ([]json.Ra
 	if p.Actor.Anonymous() {
 		return nil, 0, fault.New("delta.PushDocuments", fault.Unauthorized)
 	}
-	if len(p.Rows) > MaxRecords {
-		return nil, 0, fault.Invalid("delta.PushDocuments", fault.BadField("", fault.TooMany, "too many rows at once", "max", MaxRecords))
+	order, err := p.order()
+	if err != nil {
+		return nil, 0, err
 	}
 	var not []string
 	seq, err := s.catalog.Update(ctx, p.Actor, func(tx *catalog.Tx) error {
 		not = nil
-		all := &recordTx{Tx: tx, push: Push{Actor: p.Actor}}
-		for i := range p.Rows {
+		all := newRecordTx(tx, p.Actor)
+		for _, i := range order {
 			rec := documentRecord(p.Rows[i].New)
 			said, err := all.carryOut(kind, &rec, func(now *standing) bool { return now.isAssumed(p.Rows[i].Assumed) })
 			if err != nil {
@@ -138,6 +140,26 @@ func (s *Service) PushDocuments(ctx context.Context, p DocumentsPush) ([]json.Ra
 	}
 	docs, err := s.documentsNow(ctx, &p, kind, not)
 	return docs, seq, err
+}
+
+// order lists the rows, those that are deleted last.
+func (p *DocumentsPush) order() ([]int, error) {
+	if len(p.Rows) > MaxRecords {
+		return nil, fault.Invalid("delta.PushDocuments", fault.BadField("", fault.TooMany, "too many rows at once", "max", MaxRecords))
+	}
+	var live, gone []int
+	for i := range p.Rows {
+		switch rec := documentRecord(p.Rows[i].New); {
+		case rec.id == "":
+			at := fmt.Sprintf("/%d/newDocumentState/id", i)
+			return nil, fault.Invalid("delta.PushDocuments", fault.BadField(at, fault.Required, "is missing"))
+		case rec.deleted:
+			gone = append(gone, i)
+		default:
+			live = append(live, i)
+		}
+	}
+	return append(live, gone...), nil
 }
 
 // documentRecord reads a document's state.
