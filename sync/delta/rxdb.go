@@ -119,7 +119,7 @@ func (s *Service) PushDocuments(ctx context.Context, p DocumentsPush) ([]json.Ra
 	if err != nil {
 		return nil, 0, err
 	}
-	var not []string
+	var not []denied
 	seq, err := s.catalog.Update(ctx, p.Actor, func(tx *catalog.Tx) error {
 		not = nil
 		all := newRecordTx(tx, p.Actor)
@@ -130,7 +130,7 @@ func (s *Service) PushDocuments(ctx context.Context, p DocumentsPush) ([]json.Ra
 				return err
 			}
 			if said != taken {
-				not = append(not, rec.id)
+				not = append(not, denied{rec.id, said == conflicts && !rec.deleted})
 			}
 		}
 		return nil
@@ -178,10 +178,16 @@ func (now *standing) isAssumed(doc map[string]json.RawMessage) bool {
 	return now.live && (string(doc["version"]) == string(encoded(now.seq)) || now.equals(&rec))
 }
 
+// denied is a document that was not taken.
+type denied struct {
+	id    string
+	named bool // its id was noted: when it is a surplus one, the phone is told again to forget it
+}
+
 // documentsNow returns what stands of documents, for the caller's eyes.
-func (s *Service) documentsNow(ctx context.Context, p *DocumentsPush, kind coursesync.Kind, ids []string) ([]json.RawMessage, error) {
+func (s *Service) documentsNow(ctx context.Context, p *DocumentsPush, kind coursesync.Kind, list []denied) ([]json.RawMessage, error) {
 	docs := []json.RawMessage{}
-	if len(ids) == 0 {
+	if len(list) == 0 {
 		return docs, nil
 	}
 	form := DocumentsRequest{Actor: p.Actor, Collection: p.Collection}
@@ -191,8 +197,8 @@ func (s *Service) documentsNow(ctx context.Context, p *DocumentsPush, kind cours
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			ch, err := a.documentNow(pr.dialect, kind, id)
+		for _, one := range list {
+			ch, err := a.documentNow(pr.dialect, kind, one)
 			if err != nil {
 				return err
 			}
@@ -207,13 +213,18 @@ func (s *Service) documentsNow(ctx context.Context, p *DocumentsPush, kind cours
 	return docs, err
 }
 
-// documentNow returns what stands under an id that a phone gave; it is removed when there is nothing that the caller may see.
-func (a *access) documentNow(d *dialect, kind coursesync.Kind, id string) (change, error) {
-	none := change{shown: removed, kind: kind, id: id}
-	key := id
+// documentNow returns what stands under an id that a phone gave; it is removed when there is nothing that the caller may see. A surplus id shows the record only
+// when the phone will be told to forget it.
+func (a *access) documentNow(d *dialect, kind coursesync.Kind, one denied) (change, error) {
+	none := change{shown: removed, kind: kind, id: one.id}
+	key := one.id
 	if channelsOf(kind, a.actor)[0] == "me" {
-		record, known, err := a.view.RecordKey(a.actor.Subject, kind, id)
+		record, known, err := a.view.RecordKey(a.actor.Subject, kind, one.id)
 		if err != nil || !known {
+			return none, err
+		}
+		own, err := a.view.RecordID(a.actor.Subject, kind, record)
+		if err != nil || !one.named && own != one.id {
 			return none, err
 		}
 		key = catalog.OfLearner(a.actor.Subject, record)
@@ -229,10 +240,10 @@ func (a *access) documentNow(d *dialect, kind coursesync.Kind, id string) (chang
 	if err != nil || !readable {
 		return none, err
 	}
-	one := change{Change: ch, kind: kind, id: id}
-	one.shown, err = (&place{channel: ch.Channel}).show(a.view, &one.Change, d)
-	if one.shown != asIs {
+	now := change{Change: ch, kind: kind, id: one.id}
+	now.shown, err = (&place{channel: ch.Channel}).show(a.view, &now.Change, d)
+	if now.shown != asIs {
 		return none, err
 	}
-	return one, err
+	return now, err
 }
