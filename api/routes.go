@@ -71,7 +71,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/imports/{id}/errors.csv", do: a.getImportErrors},
 	})
 	routes = append(routes, a.reindexRoutes()...)
-	routes = append(routes, a.syncRoutes()...)
+	routes = slices.Concat(routes, a.syncRoutes(), a.watermelonRoutes(), a.rxdbRoutes())
 	routes = append(routes, a.instructors().routes("/v2/instructors")...)
 	routes = append(routes, a.tags().routes("/v2/tags")...)
 	return append(routes, a.categories().routes("/v2/categories")...)

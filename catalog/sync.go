@@ -131,11 +131,12 @@ func (v *View) Enrollments(who LearnerID) ([]EnrollmentOf, error) {
 	return list, nil
 }
 
-// MembershipOf is a learner's membership with the number that says since when it is as it is.
+// MembershipOf is a learner's membership with the numbers that say since when.
 type MembershipOf struct {
-	Org    OrgID
-	Active bool
-	Since  coursesync.Seq
+	Org     OrgID
+	Active  bool
+	Created coursesync.Seq
+	Since   coursesync.Seq // the last change
 }
 
 // Memberships returns all organizations that a learner belongs or belonged to, in order of key.
@@ -147,7 +148,7 @@ func (v *View) Memberships(who LearnerID) ([]MembershipOf, error) {
 			return nil, err
 		}
 		_, org := splitLearner(ch.Key)
-		list = append(list, MembershipOf{Org: OrgID(org), Active: m.Value.Active, Since: ch.Since})
+		list = append(list, MembershipOf{Org: OrgID(org), Active: m.Value.Active, Created: ch.Created, Since: ch.Since})
 	}
 	return list, nil
 }

@@ -133,7 +133,7 @@ func (w *windower) member(c *channelAccess, org catalog.OrgID) {
 		c.lacks(w.members[at].Since, w.since)
 		c.since = max(c.since, w.members[at].Since)
 	case org != w.org: // it is the token that denies it
-		c.now, c.lost = false, min(c.lost, w.since)
+		c.now, c.then, c.lost = false, c.then && w.since >= w.members[at].Created, min(c.lost, w.since)
 	default:
 		c.since = max(c.since, w.members[at].Since)
 	}
