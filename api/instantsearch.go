@@ -1,14 +1,11 @@
 package api
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
 
-	"github.com/carrel-lms/carrel/clients"
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/search"
 )
@@ -23,19 +20,6 @@ const (
 	// passesHeader tells how many searches answered a call.
 	passesHeader = "Carrel-Search-Passes"
 )
-
-// instantClientTag names the version of the client.
-var instantClientTag = func() string {
-	sum := sha256.Sum256(clients.InstantSearch)
-	return `"` + hex.EncodeToString(sum[:cursorSum]) + `"`
-}()
-
-// instantClient serves the module that connects InstantSearch's widgets with this server. Pages of any origin may load it.
-func (a *API) instantClient(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-	return sendFile(w, r, "text/javascript; charset=utf-8", instantClientTag, clients.InstantSearch)
-}
 
 type instantBody struct {
 	Results []any `json:"results"` // instantResult or facetHits

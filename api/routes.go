@@ -71,7 +71,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/imports/{id}/errors.csv", do: a.getImportErrors},
 	})
 	routes = append(routes, a.reindexRoutes()...)
-	routes = slices.Concat(routes, a.syncRoutes(), a.watermelonRoutes(), a.rxdbRoutes())
+	routes = slices.Concat(routes, a.syncRoutes(), a.watermelonRoutes(), a.rxdbRoutes(), a.clientRoutes())
 	routes = append(routes, a.instructors().routes("/v2/instructors")...)
 	routes = append(routes, a.tags().routes("/v2/tags")...)
 	return append(routes, a.categories().routes("/v2/categories")...)
@@ -128,7 +128,6 @@ func (a *API) opsRoutes() []route {
 		ops("/docs", a.docs),
 		ops("/docs.css", a.docsCSS),
 		ops("/problems/{code}", a.problemPage),
-		ops("/clients/instantsearch.js", a.instantClient),
 	}
 }
 

@@ -1,0 +1,145 @@
+// Connects RxDB's replication with a Carrel server. See docs/offline-clients.md.
+
+/**
+ * @typedef {Record<string, any>} Doc
+ * @typedef {{ cursor: string }} Checkpoint
+ * @typedef {{ newDocumentState: Doc, assumedMasterState?: Doc }} Row
+ * @typedef {{ url?: string, token?: string | (() => string | Promise<string>), locale?: string, fields?: "card" | "full", batchSize?: number, fetch?: typeof fetch }} Options
+ */
+
+const BATCH = 500; // documents in a page
+
+/** What the server refused, and why. */
+export class SyncError extends Error {
+  /** @param {number} status @param {{ title?: string, detail?: string, code?: string }} problem */
+  constructor(status, problem) {
+    super(problem.detail || problem.title || `The server answered ${status}`);
+    this.name = "SyncError";
+    this.status = status;
+    this.code = problem.code;
+  }
+}
+
+/**
+ * The id that a document has on every device: two devices that make the same then make one.
+ * @param {string} course @param {string} [lesson] of progress: the lesson's id within the course
+ */
+export const documentId = (course, lesson) => (lesson === undefined ? course : `${course}/${lesson}`);
+
+/**
+ * A conflict handler for collections that keeps what the learner changed, field by field. RxDB's own drops it.
+ */
+export const keepLocalChanges = {
+  /** @param {Doc} a @param {Doc} b */
+  isEqual: (a, b) => same(a, b),
+  /** @param {{ newDocumentState: Doc, assumedMasterState?: Doc, realMasterState: Doc }} conflict */
+  resolve({ newDocumentState: mine, assumedMasterState: base = {}, realMasterState: theirs }) {
+    if (theirs._deleted) return theirs;
+    const kept = { ...theirs };
+    for (const name of Object.keys(mine)) {
+      if (name !== "id" && name !== "version" && mine[name] !== undefined && !same(mine[name], base[name])) kept[name] = mine[name];
+    }
+    return kept;
+  },
+};
+
+/** @param {any} a @param {any} b @returns {boolean} */
+function same(a, b) {
+  if (a === b || typeof a !== "object" || typeof b !== "object" || !a || !b) return a === b;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => same(a[name], b[name]));
+}
+
+/**
+ * @param {Options} [options] url: the server's address, "" for the page's own; token: a bearer token, or a function that gives one; locale: "en", "fr" or "zh-Hans", else
+ *   the browser's.
+ */
+export function createReplication({ url = "", token, locale, fields, batchSize = BATCH, fetch: send = (...args) => fetch(...args) } = {}) {
+  const address = `${url.replace(/\/+$/, "")}/v2/sync/rxdb/`;
+
+  /** @param {string} name @param {Record<string, unknown>} parameters @param {RequestInit} [init] */
+  async function ask(name, parameters, init = {}) {
+    const query = new URLSearchParams();
+    for (const [key, value] of Object.entries({ locale, fields, ...parameters })) if (value !== undefined) query.set(key, String(value));
+    const headers = new Headers({ "Content-Type": "application/json" });
+    const bearer = typeof token === "function" ? await token() : token;
+    if (bearer) headers.set("Authorization", `Bearer ${bearer}`);
+    const response = await send(`${address}${encodeURIComponent(name)}?${query}`, { ...init, headers });
+    if (!response.ok) throw new SyncError(response.status, await response.json().catch(() => ({})));
+    return response;
+  }
+
+  /** @param {string} name @param {Checkpoint | undefined} checkpoint @param {number} limit @returns {Promise<{ documents: Doc[], checkpoint: Checkpoint }>} */
+  const page = async (name, checkpoint, limit) => (await ask(name, { checkpoint: checkpoint && JSON.stringify(checkpoint), limit })).json();
+
+  /**
+   * Everything that there is; what the device has beside it is gone. RxDB leaves alone what was changed here and not pushed yet.
+   * @param {any} collection @param {string} name
+   */
+  async function everything(collection, name) {
+    /** @type {Doc[]} */
+    const documents = [];
+    /** @type {Checkpoint | undefined} */
+    let checkpoint;
+    for (let more = true; more; ) {
+      const next = await page(name, checkpoint, batchSize);
+      documents.push(...next.documents);
+      checkpoint = next.checkpoint;
+      more = next.documents.length >= batchSize;
+    }
+    const came = new Set(documents.map((doc) => doc.id));
+    for (const doc of await collection.find().exec()) if (!came.has(doc.primary)) documents.push({ ...doc.toMutableJSON(), _deleted: true });
+    return { documents, checkpoint };
+  }
+
+  /**
+   * Makes the arguments of replicateRxCollection for a collection.
+   * @param {any} collection @param {string} [name] the server's name of it
+   */
+  function replication(collection, name = collection.name) {
+    return {
+      collection,
+      replicationIdentifier: `${address}${name}`,
+      deletedField: "_deleted",
+      pull: {
+        batchSize,
+        /** @param {Checkpoint | undefined} checkpoint @param {number} limit */
+        async handler(checkpoint, limit) {
+          if (!checkpoint?.cursor) return everything(collection, name);
+          try {
+            return await page(name, checkpoint, limit);
+          } catch (error) {
+            if (error instanceof SyncError && error.status === 410) return everything(collection, name);
+            throw error;
+          }
+        },
+      },
+      push: {
+        batchSize,
+        /** @param {Row[]} rows @returns {Promise<Doc[]>} */
+        handler: async (rows) => (await ask(name, {}, { method: "POST", body: JSON.stringify(rows) })).json(),
+      },
+    };
+  }
+
+  /**
+   * Waits until all is pushed, asks when that takes too long, and forgets everything: the device may be somebody else's next.
+   * @param {any} database @param {any[]} states of the replications @param {() => boolean | Promise<boolean>} confirm whether to lose what was not pushed
+   * @param {number} [patience] milliseconds
+   * @returns {Promise<boolean>} whether it is done
+   */
+  async function signOut(database, states, confirm, patience = 10_000) {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const late = new Promise((resolve) => { timer = setTimeout(() => resolve(false), patience); });
+    const pushed = Promise.all(states.map((state) => state.awaitInSync())).then(() => true);
+    const done = await Promise.race([pushed, late]);
+    clearTimeout(timer);
+    if (!done && !(await confirm())) return false;
+    await Promise.all(states.map((state) => state.cancel()));
+    await database.remove();
+    return true;
+  }
+
+  return { replication, signOut };
+}
