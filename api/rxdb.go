@@ -18,6 +18,7 @@ func (a *API) rxdbRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: path, do: a.rxdbPull, query: []string{"checkpoint", "limit", "fields"}, private: true},
 		{method: http.MethodPost, path: path, do: signedIn(a.rxdbPush), query: []string{"fields"}, private: true},
+		{method: http.MethodGet, path: path + "/stream", do: a.rxdbStream, stream: true},
 	}
 }
 
@@ -76,6 +77,26 @@ func (a *API) rxdbPull(w http.ResponseWriter, r *http.Request) error {
 	}
 	_, _ = out.WriteString("}")
 	return goneAway(out.Flush())
+}
+
+// rxdbStream answers GET /v2/sync/rxdb/{collection}/stream: items for RxDB's pull.stream$. All of them say that it is to pull, from its own checkpoint, which only the
+// database knows; so nothing is lost between a stream that breaks and the next.
+func (a *API) rxdbStream(w http.ResponseWriter, r *http.Request) error {
+	c := callOf(r.Context())
+	l, err := a.hub.ListenDocuments(r.Context(), delta.DocumentsRequest{Actor: c.actor, Collection: r.PathValue("collection"), Locale: catalog.Locale(c.tag)})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	e, err := openEvents(w)
+	if err != nil {
+		return goneAway(err)
+	}
+	const resync = "data: \"RESYNC\"\n\n"
+	if err := e.write(resync); err != nil {
+		return goneAway(err)
+	}
+	return goneAway(a.tellNews(r, e, l, func(delta.News) (string, error) { return resync, nil }))
 }
 
 // documentRow is a row of a push, as RxDB writes it.

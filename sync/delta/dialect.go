@@ -19,12 +19,6 @@ type table struct {
 	kind coursesync.Kind
 }
 
-// Kinds that have a table, though nothing of them is there yet.
-const (
-	kindSavedSearch  coursesync.Kind = "saved_search"
-	kindNotification coursesync.Kind = "notification"
-)
-
 // tables lists all, in the order of an answer: what is named comes before what names it.
 var tables = []table{
 	{"categories", catalog.KindCategory},
@@ -40,9 +34,9 @@ var tables = []table{
 	{"progress", catalog.KindProgress},
 	{"bookmarks", catalog.KindBookmark},
 	{"reviews", catalog.KindReview},
-	{"saved_searches", kindSavedSearch},
+	{"saved_searches", catalog.KindSavedSearch},
 	{"preferences", catalog.KindPreference},
-	{"notifications", kindNotification},
+	{"notifications", catalog.KindNotification},
 }
 
 // kindOfTable returns the kind whose entities a table holds.
@@ -128,7 +122,7 @@ func (pr *projector) columns(ch *change) (json.RawMessage, error) {
 	cols := row{}
 	if ch.shown != removed {
 		var err error
-		if cols, err = pr.docColumns(&ch.Change); err != nil {
+		if cols, err = pr.docColumns(ch); err != nil {
 			return nil, err
 		}
 	}
@@ -152,8 +146,8 @@ func (pr *projector) columns(ch *change) (json.RawMessage, error) {
 const deletedColumn = "_deleted"
 
 // docColumns takes the document of a live entity apart.
-func (pr *projector) docColumns(ch *coursesync.Change) (row, error) {
-	doc, err := pr.doc(ch, rowID(ch))
+func (pr *projector) docColumns(ch *change) (row, error) {
+	doc, err := pr.shownDoc(ch)
 	if err != nil {
 		return nil, err
 	}

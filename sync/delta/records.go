@@ -33,19 +33,19 @@ const (
 
 // writable are the columns that learners write, by kind; what else a phone sends is for reading.
 var writable = map[coursesync.Kind][]string{
-	catalog.KindEnrollment: {"state"},
-	catalog.KindReview:     {"rating", "instructors", "text"},
-	catalog.KindProgress:   {"position", "completed", "time_by_device"},
-	catalog.KindBookmark:   {},
-	catalog.KindPreference: {"value"},
-	kindSavedSearch:        {"name", "query", "notify"},
-	kindNotification:       {"read"},
+	catalog.KindEnrollment:   {"state"},
+	catalog.KindReview:       {"rating", "instructors", "text"},
+	catalog.KindProgress:     {"position", "completed", "time_by_device"},
+	catalog.KindBookmark:     {},
+	catalog.KindPreference:   {"value"},
+	catalog.KindSavedSearch:  {"name", "query", "notify"},
+	catalog.KindNotification: {"read"},
 }
 
 // merges tells the kinds whose records never conflict.
 func merges(kind coursesync.Kind) bool {
 	switch kind {
-	case catalog.KindProgress, catalog.KindPreference, catalog.KindBookmark, kindNotification:
+	case catalog.KindProgress, catalog.KindPreference, catalog.KindBookmark, catalog.KindNotification:
 		return true
 	}
 	return false
@@ -53,7 +53,7 @@ func merges(kind coursesync.Kind) bool {
 
 // stays tells the kinds whose records learners do not delete: one that is deleted on a phone comes back.
 func stays(kind coursesync.Kind) bool {
-	return kind == catalog.KindProgress || kind == kindNotification
+	return kind == catalog.KindProgress || kind == catalog.KindNotification
 }
 
 // standing is what the server has of a record.
@@ -66,12 +66,13 @@ type standing struct {
 // recordTx carries out records in one transaction: those that are deleted come after those that are not.
 type recordTx struct {
 	*catalog.Tx
+	s    *Service
 	push Push
 	set  map[string]bool // records that were written, by kind and key
 }
 
-func newRecordTx(tx *catalog.Tx, actor catalog.Actor) *recordTx {
-	return &recordTx{Tx: tx, push: Push{Actor: actor}, set: map[string]bool{}}
+func (s *Service) newRecordTx(tx *catalog.Tx, actor catalog.Actor) *recordTx {
+	return &recordTx{Tx: tx, s: s, push: Push{Actor: actor}, set: map[string]bool{}}
 }
 
 func (tx *recordTx) who() catalog.LearnerID { return tx.push.Actor.Subject }
@@ -126,7 +127,7 @@ func (tx *recordTx) one(kind coursesync.Kind, rec *record, agrees func(*standing
 	if said == conflicts || rec.deleted && !now.live {
 		return said, nil
 	}
-	if _, err := tx.push.apply(tx.Tx, rec.mutation(kind, key)); err != nil {
+	if _, err := tx.s.apply(tx.Tx, &tx.push, rec.mutation(kind, key)); err != nil {
 		return refused, err
 	}
 	tx.set[string(kind)+" "+key] = !rec.deleted
@@ -181,7 +182,7 @@ func (tx *recordTx) standing(kind coursesync.Kind, key string) (standing, error)
 	}
 	ch.Channel = catalog.LearnerChannel(tx.who())
 	var err error
-	now.cols, err = (&projector{}).docColumns(&ch)
+	now.cols, err = tx.s.projector("", FieldsFull).docColumns(&change{Change: ch})
 	return now, err
 }
 

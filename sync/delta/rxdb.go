@@ -88,6 +88,15 @@ func channelsOf(kind coursesync.Kind, actor catalog.Actor) []string {
 	return []string{"catalog", "org"}
 }
 
+// ListenDocuments begins to wait for news of a collection. The caller closes the listener. Errors: as of [Hub.Listen].
+func (h *Hub) ListenDocuments(ctx context.Context, r DocumentsRequest) (*Listener, error) {
+	kind, err := r.check()
+	if err != nil {
+		return nil, err
+	}
+	return h.Listen(ctx, Request{Actor: r.Actor, Channels: channelsOf(kind, r.Actor), Locale: r.Locale, Fields: r.Fields, dialect: r.dialect(kind)}, ^coursesync.Seq(0))
+}
+
 // DocumentRow is what RxDB sends of a document: its state, and the one that the database thinks that we have; nil when it made the document.
 type DocumentRow struct {
 	New     map[string]json.RawMessage
@@ -122,7 +131,7 @@ func (s *Service) PushDocuments(ctx context.Context, p DocumentsPush) ([]json.Ra
 	var not []denied
 	seq, err := s.catalog.Update(ctx, p.Actor, func(tx *catalog.Tx) error {
 		not = nil
-		all := newRecordTx(tx, p.Actor)
+		all := s.newRecordTx(tx, p.Actor)
 		for _, i := range order {
 			rec := documentRecord(p.Rows[i].New)
 			said, err := all.carryOut(kind, &rec, func(now *standing) bool { return now.isAssumed(p.Rows[i].Assumed) })
@@ -191,7 +200,8 @@ func (s *Service) documentsNow(ctx context.Context, p *DocumentsPush, kind cours
 		return docs, nil
 	}
 	form := DocumentsRequest{Actor: p.Actor, Collection: p.Collection}
-	pr := projector{locale: p.Locale, full: p.Fields != FieldsCard, dialect: form.dialect(kind)}
+	pr := s.projector(p.Locale, p.Fields)
+	pr.dialect = form.dialect(kind)
 	err := s.catalog.View(ctx, func(v *catalog.View) error {
 		a, err := newAccess(v, p.Actor)
 		if err != nil {
@@ -242,8 +252,11 @@ func (a *access) documentNow(d *dialect, kind coursesync.Kind, one denied) (chan
 	}
 	now := change{Change: ch, kind: kind, id: one.id}
 	now.shown, err = (&place{channel: ch.Channel}).show(a.view, &now.Change, d)
-	if now.shown != asIs {
+	if err != nil || now.shown != asIs {
 		return none, err
+	}
+	if kind == catalog.KindCourse {
+		now.hidden, err = a.view.HiddenPrerequisites(ch)
 	}
 	return now, err
 }

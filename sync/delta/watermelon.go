@@ -157,6 +157,7 @@ func (s *Service) newBuild(r *TablesRequest) (*build, error) {
 // round reads one view's worth, and reports whether nothing is left.
 func (b *build) round(ctx context.Context) (done bool, err error) {
 	var runs []run
+	form := Request{Fields: b.r.Fields, dialect: &b.d}
 	err = b.s.catalog.View(ctx, func(v *catalog.View) error {
 		if v.Log().Head() != b.head {
 			if err := b.begin(v); err != nil {
@@ -167,13 +168,13 @@ func (b *build) round(ctx context.Context) (done bool, err error) {
 		looked := 0
 		for i := range b.places {
 			p := &b.places[i]
-			g, err := gatherFrom(v, p, &b.d, MaxLimit-looked, MaxLimit-looked)
+			g, err := gatherFrom(v, p, &form, MaxLimit-looked, MaxLimit-looked)
 			if err != nil {
 				return err
 			}
 			p.at = g.until
 			looked += g.looked
-			runs = append(runs, g.run)
+			runs = append(runs, g)
 			if !g.ended {
 				done = false
 				break
@@ -220,7 +221,8 @@ func (b *build) begin(v *catalog.View) error {
 
 // take keeps what was gathered, each row in its last state.
 func (b *build) take(runs []run) error {
-	pr := projector{locale: b.r.Locale, full: b.r.Fields == FieldsFull, dialect: &b.d}
+	pr := b.s.projector(b.r.Locale, b.r.Fields)
+	pr.dialect = &b.d
 	for i := range runs {
 		for k := range runs[i].changes {
 			ch := &runs[i].changes[k]

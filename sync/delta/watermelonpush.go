@@ -53,7 +53,7 @@ func (s *Service) PushTables(ctx context.Context, p TablesPush) (map[string][]st
 		if p.Since > tx.Log().Head() {
 			return fault.New(op, fault.PullFirst)
 		}
-		all := newRecordTx(tx, p.Actor)
+		all := s.newRecordTx(tx, p.Actor)
 		for i := range list {
 			said, err := all.carryOut(list[i].kind, &list[i].record, agrees)
 			switch {
