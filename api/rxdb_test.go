@@ -1,12 +1,16 @@
 package api
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
 )
@@ -207,4 +211,59 @@ func TestDocumentsBookmarks(t *testing.T) {
 	s.same("it stays, and the device hears of it", next.sorted(), "-b2", "b1")
 	s.docsPush("200", learner, "bookmarks", m{"newDocumentState": mark("b1", true), "assumedMasterState": next.document("b1")})
 	s.same("it goes when it was known", s.docsPull("200", learner, "bookmarks", next.checkpoint(), 10).docs(), "-b1")
+}
+
+// TestDocumentsStream holds that the database is told to pull at first, and when its collection has news, not others.
+func TestDocumentsStream(t *testing.T) {
+	t.Parallel()
+	s := syncServer(t)
+	items := func(collection string) <-chan string {
+		ctx, cancel := context.WithCancel(context.Background())
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/v2/sync/rxdb/"+collection+"/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+s.token(learner))
+		res, err := s.Client().Do(req)
+		if err != nil || res.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatal(res, err)
+		}
+		t.Cleanup(func() { cancel(); res.Body.Close() })
+		found := make(chan string, 100)
+		go func() {
+			for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+				if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+					found <- data
+				}
+			}
+		}()
+		return found
+	}
+	wait := func(what string, from <-chan string) {
+		t.Helper()
+		select {
+		case item := <-from:
+			if item != `"RESYNC"` {
+				t.Errorf("%s: %s", what, item)
+			}
+		case <-time.After(20 * time.Second): // far beyond what it takes
+			t.Fatalf("%s: nothing is told", what)
+		}
+	}
+	bookmarks, tags, lessons := items("bookmarks"), items("tags"), items("lessons")
+	wait("bookmarks at first", bookmarks)
+	wait("tags at first", tags)
+	wait("lessons at first", lessons)
+	s.want("201", ask{method: http.MethodPut, path: "/v2/me/bookmarks/C1", as: learner})
+	wait("a bookmark", bookmarks)
+	s.want("201", ask{method: http.MethodPut, path: "/v2/courses/C2", as: editor, body: m{"title": "No tag"}})
+	s.want("201", ask{method: http.MethodPut, path: "/v2/me/enrollments/C1", as: learner, body: m{"state": "active"}})
+	wait("a course is taken", lessons)
+	s.want("200", ask{method: http.MethodPut, path: "/v2/courses/C2", as: editor, body: m{"title": "A tag", "tags": []string{"new"}}})
+	wait("a tag", tags)
+	if len(tags) > 0 {
+		t.Error("a course without a new tag is news of tags")
+	}
+	s.want("401 unauthorized", ask{method: http.MethodGet, path: "/v2/sync/rxdb/bookmarks/stream"})
+	s.want("404 not-found", ask{method: http.MethodGet, path: "/v2/sync/rxdb/users/stream", as: learner})
 }
