@@ -4,10 +4,13 @@
  * @typedef {Record<string, any>} Doc
  * @typedef {{ cursor: string }} Checkpoint
  * @typedef {{ newDocumentState: Doc, assumedMasterState?: Doc }} Row
+ * @typedef {{ next: (item: any) => void }} Listener
  * @typedef {{ url?: string, token?: string | (() => string | Promise<string>), locale?: string, fields?: "card" | "full", batchSize?: number, fetch?: typeof fetch }} Options
  */
 
 const BATCH = 500; // documents in a page
+const PAUSE = 1_000; // milliseconds, about, before a stream that ended is opened again; doubled each time that it fails
+const LONGEST_PAUSE = 60_000;
 
 /** What the server refused, and why. */
 export class SyncError extends Error {
@@ -50,6 +53,25 @@ function same(a, b) {
   return names.length === Object.keys(b).length && names.every((name) => same(a[name], b[name]));
 }
 
+/** @param {number} time @param {AbortSignal} signal */
+const sleep = (time, signal) => new Promise((resolve) => {
+  const timer = setTimeout(resolve, time);
+  signal.addEventListener("abort", () => { clearTimeout(timer); resolve(undefined); });
+});
+
+/** The items of a stream of server-sent events. @param {Response} response */
+async function* events(response) {
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+  const decoder = new TextDecoder();
+  for (let text = ""; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (text + decoder.decode(value, { stream: true })).split("\n");
+    text = /** @type {string} */ (lines.pop());
+    for (const line of lines) if (line.startsWith("data: ")) yield JSON.parse(line.slice(6));
+  }
+}
+
 /**
  * @param {Options} [options] url: the server's address, "" for the page's own; token: a bearer token, or a function that gives one; locale: "en", "fr" or "zh-Hans", else
  *   the browser's.
@@ -57,20 +79,20 @@ function same(a, b) {
 export function createReplication({ url = "", token, locale, fields, batchSize = BATCH, fetch: send = (...args) => fetch(...args) } = {}) {
   const address = `${url.replace(/\/+$/, "")}/v2/sync/rxdb/`;
 
-  /** @param {string} name @param {Record<string, unknown>} parameters @param {RequestInit} [init] */
-  async function ask(name, parameters, init = {}) {
+  /** @param {string} path @param {Record<string, unknown>} parameters @param {RequestInit} [init] */
+  async function ask(path, parameters, init = {}) {
     const query = new URLSearchParams();
-    for (const [key, value] of Object.entries({ locale, fields, ...parameters })) if (value !== undefined) query.set(key, String(value));
+    for (const [key, value] of Object.entries({ locale, ...parameters })) if (value !== undefined) query.set(key, String(value));
     const headers = new Headers({ "Content-Type": "application/json" });
     const bearer = typeof token === "function" ? await token() : token;
     if (bearer) headers.set("Authorization", `Bearer ${bearer}`);
-    const response = await send(`${address}${encodeURIComponent(name)}?${query}`, { ...init, headers });
+    const response = await send(`${address}${path}?${query}`, { ...init, headers });
     if (!response.ok) throw new SyncError(response.status, await response.json().catch(() => ({})));
     return response;
   }
 
   /** @param {string} name @param {Checkpoint | undefined} checkpoint @param {number} limit @returns {Promise<{ documents: Doc[], checkpoint: Checkpoint }>} */
-  const page = async (name, checkpoint, limit) => (await ask(name, { checkpoint: checkpoint && JSON.stringify(checkpoint), limit })).json();
+  const page = async (name, checkpoint, limit) => (await ask(encodeURIComponent(name), { checkpoint: checkpoint && JSON.stringify(checkpoint), limit, fields })).json();
 
   /**
    * Everything that there is; what the device has beside it is gone. RxDB leaves alone what was changed here and not pushed yet.
@@ -90,6 +112,28 @@ export function createReplication({ url = "", token, locale, fields, batchSize =
     const came = new Set(documents.map((doc) => doc.id));
     for (const doc of await collection.find().exec()) if (!came.has(doc.primary)) documents.push({ ...doc.toMutableJSON(), _deleted: true });
     return { documents, checkpoint };
+  }
+
+  /**
+   * Listens to the server's stream, and to the next one when it ends. After a pause something may have been missed: the server's first item says so.
+   * @param {string} name @param {Listener} listener
+   */
+  function subscribe(name, { next }) {
+    const stop = new AbortController();
+    (async () => {
+      for (let pause = PAUSE; !stop.signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+        try {
+          for await (const item of events(await ask(`${encodeURIComponent(name)}/stream`, {}, { signal: stop.signal }))) {
+            pause = PAUSE;
+            next(item);
+          }
+        } catch {
+          // offline, or the server ended: again
+        }
+        if (!stop.signal.aborted) await sleep(pause * (0.5 + Math.random()), stop.signal);
+      }
+    })();
+    return { unsubscribe: () => stop.abort() };
   }
 
   /**
@@ -113,11 +157,12 @@ export function createReplication({ url = "", token, locale, fields, batchSize =
             throw error;
           }
         },
+        stream$: { subscribe: (/** @type {Listener} */ listener) => subscribe(name, listener) },
       },
       push: {
         batchSize,
         /** @param {Row[]} rows @returns {Promise<Doc[]>} */
-        handler: async (rows) => (await ask(name, {}, { method: "POST", body: JSON.stringify(rows) })).json(),
+        handler: async (rows) => (await ask(encodeURIComponent(name), { fields }, { method: "POST", body: JSON.stringify(rows) })).json(),
       },
     };
   }
