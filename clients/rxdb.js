@@ -9,6 +9,7 @@
  */
 
 const BATCH = 500; // documents in a page
+const SETTLE = 100; // milliseconds in which the database notes that a push was taken
 const PAUSE = 1_000; // milliseconds, about, before a stream that ended is opened again; doubled each time that it fails
 const LONGEST_PAUSE = 60_000;
 
@@ -141,6 +142,17 @@ export function createReplication({ url = "", token, locale, fields, batchSize =
    * @param {any} collection @param {string} [name] the server's name of it
    */
   function replication(collection, name = collection.name) {
+    let turn = Promise.resolve();
+    /**
+     * Pulls and pushes take turns. RxDB leaves alone what comes while it was changed here and is being pushed, and would not ask for it again: the outcome of a push,
+     * when it comes by a pull before the database has noted that the push was taken.
+     * @template T @param {() => Promise<T>} work @param {number} [pause] @returns {Promise<T>}
+     */
+    const inTurn = (work, pause = 0) => {
+      const done = turn.then(work);
+      turn = done.then(() => {}, () => {}).then(() => new Promise((resolve) => setTimeout(resolve, pause)));
+      return done;
+    };
     return {
       collection,
       replicationIdentifier: `${address}${name}`,
@@ -148,7 +160,7 @@ export function createReplication({ url = "", token, locale, fields, batchSize =
       pull: {
         batchSize,
         /** @param {Checkpoint | undefined} checkpoint @param {number} limit */
-        async handler(checkpoint, limit) {
+        handler: (checkpoint, limit) => inTurn(async () => {
           if (!checkpoint?.cursor) return everything(collection, name);
           try {
             return await page(name, checkpoint, limit);
@@ -156,13 +168,13 @@ export function createReplication({ url = "", token, locale, fields, batchSize =
             if (error instanceof SyncError && error.status === 410) return everything(collection, name);
             throw error;
           }
-        },
+        }),
         stream$: { subscribe: (/** @type {Listener} */ listener) => subscribe(name, listener) },
       },
       push: {
         batchSize,
         /** @param {Row[]} rows @returns {Promise<Doc[]>} */
-        handler: async (rows) => (await ask(encodeURIComponent(name), { fields }, { method: "POST", body: JSON.stringify(rows) })).json(),
+        handler: (rows) => inTurn(async () => (await ask(encodeURIComponent(name), { fields }, { method: "POST", body: JSON.stringify(rows) })).json(), SETTLE),
       },
     };
   }

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { createRxDatabase } from "rxdb";
 import { replicateRxCollection } from "rxdb/plugins/replication";
 import { getRxStorageMemory } from "rxdb/plugins/storage-memory";
+import { filter, firstValueFrom } from "rxjs";
 import { ask, later, module, renew, token, url, world } from "./server.mjs";
 
 const { createReplication, documentId, keepLocalChanges } = await module("rxdb.js");
@@ -34,7 +35,7 @@ async function device(t, bearer, { conflictHandler, batchSize = 2, storage = get
     for (const name of names.length ? names : Object.keys(schemas)) {
       const state = start(name);
       const failed = new Promise((_, reject) => state.error$.subscribe((error) => { state.cancel(); reject(error); }));
-      await Promise.race([state.awaitInitialReplication(), failed]);
+      await Promise.race([firstValueFrom(state.canceled$.pipe(filter(Boolean))), failed]); // it ends itself, when all is noted
     }
   };
   d.follow = async (name) => {
