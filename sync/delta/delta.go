@@ -8,7 +8,7 @@
 // of their channel and kind rises; and a place below the floor is expired. What the caller may read is decided anew for each page, in the same view
 // as the page. See DESIGN.md.
 //
-// The package knows neither HTTP nor the client databases' dialects, which are in package api and in watermelon.go and rxdb.go.
+// The package knows neither HTTP nor the client databases' dialects, which are in package api; and the client databases' tables in dialect.go and the files that use it.
 package delta
 
 import (
