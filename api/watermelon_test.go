@@ -218,6 +218,23 @@ func TestTablesPush(t *testing.T) {
 	if p := got.row("progress", "p1"); p["lesson"] != "l1" || p["position"] != 4.0 || p["time_by_device"] != `{"d1":60}` {
 		t.Errorf("the progress is %v", p)
 	}
+	s.notify(learner.Subject, "n1", catalog.Notification{
+		Rule: catalog.RuleCourseChanged, Subject: catalog.Subject{Kind: catalog.KindCourse, ID: "C1"}, Data: map[string]string{"course": "Learning Go"},
+	})
+	more := m{
+		"saved_searches": m{"created": []m{{"id": "s1", "name": "Go", "query": "q=go", "notify": "daily"}, {"id": "s2", "name": "Bad", "query": "nonsense=1"}}},
+		"preferences":    m{"created": []m{{"id": "x1", "name": "locale", "value": "zh-CN"}, {"id": "x2", "name": "colour", "value": "red"}}},
+		"notifications":  m{"updated": []m{{"id": "n1", "read": true, "title": "Mine"}}, "deleted": []string{"n1"}},
+	}
+	s.same("rejected of the others", s.tablesPush("200", learner, got.number(), more), "saved_searches s2", "preferences x2")
+	rest := s.tablesPull("200", learner, got.number())
+	s.same("the others", rest.changed(), "saved_searches s1", "preferences x1", "notifications n1")
+	if n := rest.row("notifications", "n1"); n["read"] != true || n["title"] == "Mine" || n["subject"] != `{"kind":"course","id":"C1"}` {
+		t.Errorf("the notification is %v", n)
+	}
+	if p := rest.row("preferences", "x1"); p["name"] != "locale" || p["value"] != "zh-Hans" {
+		t.Errorf("the preference is %v", p)
+	}
 	stale := m{"enrollments": m{"updated": []m{{"id": "e1", "course": "C1", "state": "completed"}}}}
 	s.tablesPush("409 pull-first", learner, n, stale)
 	s.same("after a pull", s.tablesPush("200", learner, got.number(), stale))

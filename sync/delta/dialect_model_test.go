@@ -196,8 +196,8 @@ func (w *world) pushTables(p *tablePhone, lost bool) {
 	for table, c := range changes {
 		for i, id := range c.Deleted {
 			key := gone[table][i]
-			newer := before[string(kindOfOwn[table])+" "+key] > p.number
-			if !slices.Contains(rejected[table], id) && !set[table+" "+key] && !(table == "bookmarks" && newer) {
+			setAgain := table == "bookmarks" && before[string(kindOfOwn[table])+" "+key] > p.number
+			if !setAgain && !slices.Contains(rejected[table], id) && !set[table+" "+key] {
 				w.noteGone(p.who, table, key)
 			}
 		}

@@ -130,6 +130,7 @@ func (s *Service) newBuild(r *TablesRequest) (*build, error) {
 		}
 	}
 	d := dialect{who: r.Actor.Subject, text: true, kinds: map[coursesync.Kind]bool{}, whole: map[coursesync.Kind]bool{}}
+	r.Tables = slices.Compact(slices.Sorted(slices.Values(r.Tables)))
 	for _, name := range r.Tables {
 		kind, ok := kindOfTable(name)
 		if !ok {
