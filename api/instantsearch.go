@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -20,6 +22,17 @@ const (
 	// passesHeader tells how many searches answered a call.
 	passesHeader = "Carrel-Search-Passes"
 )
+
+// clientModule serves a module for programs that call the API, from package clients. Pages of any origin may load it.
+func clientModule(body []byte) handler {
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:cursorSum]) + `"`
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+		return sendFile(w, r, "text/javascript; charset=utf-8", tag, body)
+	}
+}
 
 type instantBody struct {
 	Results []any `json:"results"` // instantResult or facetHits

@@ -1,4 +1,4 @@
-// The server that a Go test started for these tests (clients/offline_test.go): its API, and what only tests may do.
+// The server that a Go test started for these tests (clients/databases_test.go): its API, and what only tests may do.
 
 export const url = process.env.CARREL_SERVER;
 
