@@ -124,6 +124,8 @@ func (p *docPhone) edit(name, id string, cols columns) {
 	}
 	doc = maps.Clone(doc)
 	maps.Copy(doc, cols)
+	p.made++
+	doc["edited"] = column(p.made) // a column of the app's own, which the server does not know: see docs/offline-clients.md
 	doc["_deleted"] = column(false)
 	c.docs[id] = doc
 }
