@@ -418,7 +418,8 @@ func (p *docPhone) flat() map[string]columns {
 	for name, c := range p.collections {
 		for id, doc := range c.docs {
 			if !doc.gone() {
-				all[name+" "+id] = doc
+				all[name+" "+id] = maps.Clone(doc)
+				delete(all[name+" "+id], "edited")
 			}
 		}
 	}
