@@ -26,10 +26,11 @@ const (
 	viewInsight = "insight"
 	viewFix     = "fix"
 	viewSignIn  = "signin"
+	viewOffline = "offline"
 	viewError   = "error"
 )
 
-var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewError}
+var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewOffline, viewError}
 
 // views holds every page, parsed once for each language: a template's words are bound to its printer.
 type views struct {
@@ -62,6 +63,7 @@ func funcs(p *locales.Printer, files *assets) template.FuncMap {
 		"asset": files.url,
 		"lines": paragraphs,
 		"dict":  func(pairs ...any) map[string]any { return args(pairs) },
+		"words": func(shell bool) map[string]any { return scriptWords(p, shell) },
 	}
 }
 
@@ -101,6 +103,7 @@ type layout struct {
 	LD         any            // JSON-LD
 	Unlisted   bool
 	WholeBox   bool // the page has a search box of its own
+	Shell      bool // the page is drawn by the browser, from what the device keeps
 	Body       any
 }
 

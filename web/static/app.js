@@ -220,6 +220,8 @@ document.addEventListener("submit", async (e) => {
     const status = document.getElementById("status");
     if (status) status.replaceChildren(...(said ? [document.adoptNode(said)] : []));
   } catch {
+    // A device that keeps the catalog takes what could not be sent (offline/kept.js).
+    if (!dispatchEvent(new CustomEvent("carrel:unsent", { cancelable: true, detail: { action: f.action, body } }))) return;
     announce(words.failed || "");
     alertLine(words.failed || "");
   } finally {

@@ -1,0 +1,101 @@
+// @ts-check
+// The shell's script: it draws the page at this address from what the device keeps. The service worker answers with the shell when there is no network, under
+// the address that was asked for, so that links, Back and loading anew work as ever.
+
+import { perform } from "./acts.js";
+import { coursePage } from "./coursepage.js";
+import { device, keeps } from "./device.js";
+import { h, icon } from "./dom.js";
+import { begin, saidBefore, sayDone } from "./kept.js";
+import { lessonPage } from "./lessonpage.js";
+import { listPage } from "./listpage.js";
+import { mePage } from "./mepage.js";
+import { watchReading } from "./reading.js";
+import { showOffline } from "./status.js";
+import { t } from "./words.js";
+
+/** @typedef {{title: string, again: () => Promise<void>}} Drawn */
+
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+const { who, name } = device();
+const whose = keeps(who) ? who : keeps("") ? "" : null; // a learner for whom nothing is kept may still see the public catalog; null: nothing is here
+
+/** Draws the page at this address. @param {import("./store.js").Store} store @returns {Promise<Drawn|false>} */
+async function draw(store) {
+  const [, first, course, second, lesson, rest] = location.pathname.split("/").map(decodeURIComponent);
+  if (first === "") return listPage(main, store);
+  if (first === "me" && course === undefined) return whose ? mePage(main, store) : false;
+  if (first !== "courses" || !course || rest !== undefined) return false;
+  if (second === undefined) return coursePage(main, store, course);
+  return second === "lessons" && lesson ? lessonPage(main, store, course, lesson) : false;
+}
+
+/** Says that this page is not on the device. @param {boolean} any whether others are */
+function missing(any) {
+  const again = h("button", { class: "button", type: "button" }, t("page.error.again"));
+  again.addEventListener("click", () => location.reload());
+  main.replaceChildren(h("div", { class: "wrap narrow page error" }, h("h1", {}, t("offline.missing")), h("p", { class: "lead" }, t(any ? "offline.missing_help" : "offline.nothing_help")),
+    h("p", { class: "buttons" }, again, any && h("a", { class: "button quiet", href: "/" }, t("offline.to_list")))));
+}
+
+/** The line that says that this is the device's page; with a network, a way to the server's. */
+function notice() {
+  const line = /** @type {HTMLElement} */ (document.getElementById("notice"));
+  const show = () => line.replaceChildren(h("p", { class: "wrap" }, icon(navigator.onLine ? "kept" : "offline"), navigator.onLine
+    ? h("a", { href: location.href.replace(location.hash, "") }, t("offline.back_online")) : t("offline.from_device")));
+  for (const event of ["online", "offline"]) addEventListener(event, show);
+  show();
+}
+
+/** The shell belongs to nobody: the links of its header are made those of this page and this learner. */
+function header() {
+  for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("a[hreflang]"))) {
+    const q = new URLSearchParams(location.search);
+    q.set("locale", link.hreflang);
+    link.href = location.pathname + "?" + q;
+  }
+  const signIn = document.querySelector(".site .sign-in");
+  if (who !== "") signIn?.replaceWith(h("a", { class: "sign-in", href: "/me" }, icon("person"), h("span", { class: "sign-in-word" }, name || who)));
+  for (const link of document.querySelectorAll(".main-nav a")) {
+    if (link.getAttribute("href") === location.pathname) link.setAttribute("aria-current", "page");
+  }
+}
+
+/** @param {SubmitEvent} e @param {import("./sync.js").Syncer} syncer */
+async function submit(e, syncer) {
+  const form = /** @type {HTMLFormElement} */ (e.target);
+  if (!form.matches("form[data-live]")) return;
+  e.preventDefault();
+  const fields = new URLSearchParams();
+  for (const [field, value] of new FormData(form, e.submitter)) fields.append(field, String(value));
+  const id = await perform(syncer.store, form.action, fields);
+  if (!id) return;
+  await syncer.did();
+  const to = fields.get("return");
+  if (!to) { sayDone(id); return; }
+  sessionStorage.setItem("carrel-said", id);
+  location.href = to;
+}
+
+async function start() {
+  header();
+  notice();
+  /** @type {Drawn|false} */
+  let drawn = false;
+  const draft = () => main.contains(document.activeElement) && /^(TEXTAREA|INPUT)$/.test(document.activeElement?.tagName || "") && document.activeElement?.id !== "q";
+  if (whose === null) {
+    showOffline(!navigator.onLine);
+    missing(false);
+    return;
+  }
+  const syncer = await begin(whose, () => { if (drawn && !draft()) drawn.again(); }); // what one is writing is not drawn anew
+  document.addEventListener("submit", (e) => submit(e, syncer));
+  drawn = await draw(syncer.store);
+  if (drawn) document.title = drawn.title + " – Carrel";
+  else missing(true);
+  const [, , course, , lesson] = location.pathname.split("/").map(decodeURIComponent);
+  if (drawn && lesson) await watchReading(syncer.store, course, lesson, () => syncer.spread("did"));
+  saidBefore();
+}
+
+start();
