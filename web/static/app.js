@@ -211,6 +211,7 @@ document.addEventListener("submit", async (e) => {
       return;
     }
     enrolled(f.action);
+    dispatchEvent(new Event("carrel:sent")); // there is something new to pull
     const url = new URL(done.url);
     const said = done.doc.querySelector("#status p");
     url.searchParams.delete("done");

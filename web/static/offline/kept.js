@@ -19,15 +19,19 @@ let syncer = null;
 
 /**
  * Begins to keep a learner's store in step.
- * @param {string} who @param {() => void} [changed] is called when rows or deeds are others than before
+ * @param {string} who
+ * @param {{phase?: import("./sync.js").Phase, changed?: () => void, show?: (s: import("./sync.js").Standing) => void}} [how]
+ *   changed is called when rows or deeds are others than before, show when the standing is; phase is what is known of it at first
  * @returns {Promise<Syncer>}
  */
-export async function begin(who, changed) {
+export async function begin(who, { phase, changed, show } = {}) {
   const store = await openStore(who);
   const erased = async () => { await wipe(who); location.href = "/"; };
-  const mine = new Syncer(store, lang, { show: showStanding, tell: (list) => tell(store, list), changed, erased });
+  const mine = new Syncer(store, lang, { show: (s) => { showStanding(s); show?.(s); }, tell: (list) => tell(store, list), changed, erased });
   syncer = mine;
+  if (phase) mine.phase = phase;
   mine.start();
+  addEventListener("carrel:sent", () => mine.soon());
   addEventListener("carrel:unsent", (e) => unsent(mine, /** @type {CustomEvent} */ (e)));
   document.addEventListener("submit", (e) => leave(mine, e), { capture: true });
   const [, courses, course, lessons, lesson] = location.pathname.split("/").map(decodeURIComponent);

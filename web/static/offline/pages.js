@@ -38,13 +38,13 @@ function missing(any) {
     h("p", { class: "buttons" }, again, any && h("a", { class: "button quiet", href: "/" }, t("offline.to_list")))));
 }
 
-/** The line that says that this is the device's page; with a network, a way to the server's. */
-function notice() {
-  const line = /** @type {HTMLElement} */ (document.getElementById("notice"));
-  const show = () => line.replaceChildren(h("p", { class: "wrap" }, icon(navigator.onLine ? "kept" : "offline"), navigator.onLine
-    ? h("a", { href: location.href.replace(location.hash, "") }, t("offline.back_online")) : t("offline.from_device")));
-  for (const event of ["online", "offline"]) addEventListener(event, show);
-  show();
+/** The line that says that this is the device's page; once the server answers, a way to its own. @param {boolean} back */
+function notice(back) {
+  const line = document.getElementById("notice");
+  if (!line || line.dataset.back === String(back)) return;
+  line.dataset.back = String(back);
+  line.replaceChildren(h("p", { class: "wrap" }, icon(back ? "kept" : "offline"),
+    back ? h("a", { href: location.pathname + location.search }, t("offline.back_online")) : t("offline.from_device")));
 }
 
 /** The shell belongs to nobody: the links of its header are made those of this page and this learner. */
@@ -79,16 +79,20 @@ async function submit(e, syncer) {
 
 async function start() {
   header();
-  notice();
+  notice(false);
   /** @type {Drawn|false} */
   let drawn = false;
   const draft = () => main.contains(document.activeElement) && /^(TEXTAREA|INPUT)$/.test(document.activeElement?.tagName || "") && document.activeElement?.id !== "q";
   if (whose === null) {
-    showOffline(!navigator.onLine);
+    showOffline(true);
     missing(false);
     return;
   }
-  const syncer = await begin(whose, () => { if (drawn && !draft()) drawn.again(); }); // what one is writing is not drawn anew
+  const syncer = await begin(whose, {
+    phase: "offline", // or this page would not be here
+    changed: () => { if (drawn && !draft()) drawn.again(); }, // what one is writing is not drawn anew
+    show: ({ phase }) => { if (phase === "idle") notice(true); else if (phase === "offline") notice(false); },
+  });
   document.addEventListener("submit", (e) => submit(e, syncer));
   drawn = await draw(syncer.store);
   if (drawn) document.title = drawn.title + " – Carrel";

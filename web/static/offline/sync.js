@@ -44,7 +44,7 @@ export class Syncer {
     this.running = false;
     this.again = false;
     this.stopped = false;
-    this.phase = /** @type {Phase} */ (navigator.onLine ? "idle" : "offline");
+    this.phase = /** @type {Phase} */ (navigator.onLine ? "busy" : "offline");
     this.channel = channelOf(store.who);
     this.asOf = "";
   }

@@ -1,0 +1,367 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"github.com/carrel-lms/carrel/api"
+	"github.com/carrel-lms/carrel/catalog"
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// line is the way from the browser to the server. It can be cut, wholly or for sync alone, and lose answers.
+type line struct {
+	to       http.Handler
+	cut      atomic.Bool
+	syncFail atomic.Bool
+	lose     atomic.Bool // the answer to the next push
+	pushes   atomic.Int32
+	expired  atomic.Int32 // answers of 410
+}
+
+func (l *line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	pull := r.URL.Path == "/v2/sync"
+	push := pull && r.Method == http.MethodPost
+	switch {
+	case l.cut.Load():
+		panic(http.ErrAbortHandler)
+	case pull && l.syncFail.Load():
+		http.Error(w, "no", http.StatusInternalServerError)
+	case push && l.lose.CompareAndSwap(true, false):
+		l.to.ServeHTTP(httptest.NewRecorder(), r)
+		l.pushes.Add(1)
+		panic(http.ErrAbortHandler)
+	case pull:
+		if push {
+			l.pushes.Add(1)
+		}
+		seen := &statusOf{ResponseWriter: w}
+		l.to.ServeHTTP(seen, r)
+		if seen.status == http.StatusGone {
+			l.expired.Add(1)
+		}
+	default:
+		l.to.ServeHTTP(w, r)
+	}
+}
+
+// statusOf remembers the status of an answer.
+type statusOf struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusOf) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// traveler is a person whose network comes and goes.
+type traveler struct {
+	walk
+	line *line
+}
+
+// offline takes the network away, or brings it back: the line is cut, and the browser knows.
+func (w traveler) offline(is bool) {
+	w.t.Helper()
+	w.line.cut.Store(is)
+	p := network.OverrideNetworkStateParams{Offline: is, DownloadThroughput: -1, UploadThroughput: -1}
+	if _, err := chromedp.Call(w.ctx, network.OverrideNetworkState, p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// standing waits for what the line in the header says.
+func (w traveler) standing(phase, waiting string) {
+	w.t.Helper()
+	w.until("document.querySelector(`#offline-state:not([hidden])[data-phase=\"" + phase + "\"][data-waiting=\"" + waiting + "\"]`)")
+}
+
+// await evaluates an expression that is a promise.
+func await[T any](w walk, js string) T {
+	w.t.Helper()
+	v, err := chromedp.Run(w.ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
+	if err != nil {
+		w.t.Fatalf("%s: %v", js, err)
+	}
+	return v
+}
+
+// learner signs in as the sample learner and lets the device keep the catalog.
+func (w traveler) learner() {
+	w.t.Helper()
+	w.open("/sign-in")
+	w.click(`form[action="/sign-in"] button`)
+	w.shows("You are signed in.")
+	w.open("/me")
+	w.click(`#keep input[role="switch"]`)
+	w.standing("idle", "0")
+	w.shows("25 courses are on this device.")
+	w.until(`navigator.serviceWorker.controller`)
+}
+
+// TestOffline walks through the pages with a network that comes and goes.
+func TestOffline(t *testing.T) {
+	ctx := browser(t)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for name, walkThrough := range map[string]func(traveler){
+		"learning": offlineLearning, "nobody": offlineNobody, "expired": offlineExpired, "leaving": offlineLeaving, "two learners": offlineTwo,
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &line{}
+			s := newSite(t, options{demo: true, line: l})
+			tab, cancel := chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
+			defer cancel()
+			w := traveler{walk{t: t, ctx: tab, base: s.server.URL, site: s}, l}
+			w.do()
+			wrong := `window.__wrong = []; addEventListener("error", e => __wrong.push(e.message)); addEventListener("unhandledrejection", e => __wrong.push(String(e.reason))); addEventListener("securitypolicyviolation", e => __wrong.push(e.violatedDirective + " " + e.blockedURI));`
+			if _, err := chromedp.Call(w.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: wrong}); err != nil {
+				t.Fatal(err)
+			}
+			walkThrough(w)
+			for _, problem := range ask[[]string](w.walk, "__wrong") {
+				t.Errorf("%s: %s", ask[string](w.walk, "location.href"), problem)
+			}
+		})
+	}
+}
+
+// frontOf is the API as the server runs it.
+func frontOf(s *site, pages http.Handler) http.Handler {
+	a := must[*api.API](s.t)(api.New(api.Config{
+		Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Insight: s.insight, Web: pages,
+	}))
+	a.SetReady(true)
+	return a
+}
+
+const lea = catalog.LearnerID("demo-learner")
+
+// mineOnServer reads what the server has of the learner.
+func (w traveler) mineOnServer(course catalog.CourseID) (m mine, version coursesync.Seq) {
+	w.t.Helper()
+	err := w.site.catalog.View(w.t.Context(), func(v *catalog.View) (err error) {
+		if m, err = readMine(v, lea, course); err != nil {
+			return err
+		}
+		e, _, err := v.MyEnrollment(lea, course)
+		version = e.Version
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m, version
+}
+
+// offlineLearning does without a network all that one can, comes back, and loses the first answer on the way.
+func offlineLearning(w traveler) {
+	w.learner()
+	w.open("/courses/PY1")
+	w.click(`form[action$="/enroll"] button`)
+	w.shows("Start the first lesson")
+	w.open("/me")
+	w.shows("2 lessons can be read.")
+
+	w.offline(true)
+	w.standing("offline", "0")
+	w.open("/?q=donnees") // without the accent
+	w.shows("There is no network. This page comes from your device.")
+	w.until(`document.querySelector("#count").textContent === "1 course" && document.querySelector(".card h3 a").textContent === "Données et Python"`)
+	w.open("/?q=" + "学习")
+	w.until(`document.querySelector("#count").textContent === "1 course" && document.querySelector(".card h3 a").textContent === "机器学习入门"`)
+	w.open("/?tag=data")
+	w.until(`document.querySelector("#count").textContent === "3 courses"`)
+	w.click(`input[name="level"][value="advanced"]`)
+	w.until(`document.querySelector("#count").textContent === "1 course" && location.search === "?level=advanced&tag=data" && document.activeElement.value === "advanced"`)
+	w.click(`.card h3 a`)
+	w.until(`location.pathname === "/courses/FR1"`)
+	w.click(`form[action$="/enroll"] button`)
+	w.standing("offline", "1")
+	w.shows("You are enrolled. Enjoy the course. It is kept on this device until it can be sent.")
+	w.shows("The lessons come to this device when there is a network.")
+	w.click(`form[action$="/bookmark"] button`)
+	w.standing("offline", "2")
+	w.until(`document.querySelector(".plain.on")`)
+
+	w.open("/courses/PY1")
+	w.click(`.course-do a.button`)
+	w.until(`location.pathname === "/courses/PY1/lessons/l1"`)
+	w.shows("A name for a value.")
+	w.click(`.lesson-end .button`)
+	w.until(`location.pathname === "/courses/PY1/lessons/l2"`)
+	w.click(`.lesson-end .button`)
+	w.until(`location.pathname === "/courses/PY1"`)
+	w.shows("you have completed the course")
+	w.click(`input[name="rating"][value="4"]`)
+	ask[bool](w.walk, `(document.querySelector("textarea").value = "Read on a train.", true)`)
+	w.click(`.review-form form .button`)
+	w.shows("Thank you for your review.")
+	w.standing("offline", "6") // enrolled and bookmarked; two lessons, completed, reviewed
+	w.do(chromedp.Reload())
+	w.standing("offline", "6")
+	w.until(`document.querySelector('input[name="rating"][value="4"]').checked && document.querySelector("textarea").value === "Read on a train."`)
+	w.open("/me")
+	w.until(`[...document.querySelectorAll("h2")].map(h => h.textContent).join() === "In progress,Saved for later,Completed,Without a network"`)
+	if m, _ := w.mineOnServer("FR1"); m.enrollment != "" {
+		w.t.Fatalf("the server knows already: %+v", m)
+	}
+
+	w.line.lose.Store(true)
+	w.offline(false)
+	w.untilTrue("the first push, whose answer is lost", func() bool { return w.line.pushes.Load() == 1 })
+	_, once := w.mineOnServer("FR1")
+	ask[bool](w.walk, `dispatchEvent(new Event("online"))`) // or the wait after a failure would be the test's
+	w.standing("idle", "0")
+	w.untilTrue("the second push", func() bool { return w.line.pushes.Load() >= 2 })
+	m, version := w.mineOnServer("FR1")
+	if m.enrollment != catalog.Active || !m.bookmarked || version != once || once == 0 {
+		w.t.Errorf("the server has %+v of FR1, version %d after %d", m, version, once)
+	}
+	m, _ = w.mineOnServer("PY1")
+	if m.enrollment != catalog.Completed || !m.lessons["l1"].Completed || !m.lessons["l2"].Completed || m.review == nil || m.review.Rating != 4 || m.review.Text != "Read on a train." {
+		w.t.Errorf("the server has %+v of PY1, review %+v", m, m.review)
+	}
+	w.open("/courses/PY1")
+	w.shows("Read it again")
+	w.until(`!document.querySelector("#notice")`) // the server's own page
+}
+
+// offlineNobody keeps the public catalog for whoever is not signed in, and nothing before it is asked for.
+func offlineNobody(w traveler) {
+	w.open("/")
+	w.shows("Keep the catalog on this device")
+	if kept := await[float64](w.walk, `Promise.all([indexedDB.databases(), caches.keys(), navigator.serviceWorker.getRegistrations()]).then(a => a.flat().length)`); kept != 0 {
+		w.t.Errorf("%v things are kept that nobody asked for", kept)
+	}
+	w.click(`#keep button`)
+	w.shows("25 courses are on this device.")
+	w.until(`navigator.serviceWorker.controller`)
+	w.click(`.menu a[hreflang="fr"]`)
+	w.until(`document.documentElement.lang === "fr" && document.querySelector("#offline-state")?.dataset.phase === "idle"`)
+	w.offline(true)
+	w.open("/courses/PY1")
+	w.until(`document.documentElement.lang === "fr" && document.querySelector("h1").textContent === "Python à partir de zéro"`)
+	w.until(`!document.querySelector('form[action$="/enroll"]')`)
+	w.open("/?locale=zh-Hans") // texts of the page change without a network; rows do not
+	w.until(`document.documentElement.lang === "zh-Hans" && document.querySelector('h3[lang="fr"]')`)
+	w.open("/admin")
+	w.shows("此页面不在此设备上")
+	w.offline(false)
+	w.open("/?locale=en")
+	w.standing("idle", "0")
+	w.click(`#keep button`)
+	w.shows("Keep the catalog on this device")
+	w.gone()
+}
+
+// gone waits until nothing is kept.
+func (w traveler) gone() {
+	w.t.Helper()
+	js := `Promise.all([indexedDB.databases(), caches.keys(), navigator.serviceWorker.getRegistrations()]).then(a => JSON.stringify(a))`
+	w.untilTrue("nothing to be kept", func() bool { return await[string](w.walk, js) == "[[],[],[]]" })
+}
+
+// inStore evaluates what a step does with the stores of the learner's database.
+func inStore(w walk, step string) {
+	w.t.Helper()
+	await[bool](w, `new Promise((yes, no) => {
+		const open = indexedDB.open("carrel:demo-learner");
+		open.onsuccess = () => {
+			const tx = open.result.transaction(["rows", "queue", "meta"], "readwrite"), rows = tx.objectStore("rows"), meta = tx.objectStore("meta");
+			`+step+`
+			tx.oncomplete = () => { open.result.close(); yes(true); };
+			tx.onabort = () => no(tx.error);
+		};
+	})`)
+}
+
+// offlineExpired comes back with a cursor that the server does not accept: everything is pulled anew, what should not be there goes, what was not sent stays.
+func offlineExpired(w traveler) {
+	w.learner()
+	w.offline(true)
+	w.open("/courses/FR1")
+	w.click(`form[action$="/enroll"] button`)
+	w.standing("offline", "1")
+	w.line.cut.Store(false)
+	foreign := w.site.visitor("fr").get("/v2/sync?channels=catalog&limit=1000").body // a cursor for another language
+	w.line.cut.Store(true)
+	_, rest, _ := strings.Cut(foreign, `"cursor":"`)
+	cursor, _, _ := strings.Cut(rest, `"`)
+	inStore(w.walk, `
+		rows.put({kind: "course", id: "GHOST", version: 2 ** 52, pass: 1, doc: {id: "GHOST", title: "Ghost", tags: [], instructors: []}});
+		rows.get(["course", "PY1"]).onsuccess = (e) => rows.put({...e.target.result, version: 2 ** 52, doc: {...e.target.result.doc, title: "Changed by nobody"}});
+		meta.get("state").onsuccess = (e) => meta.put({...e.target.result, cursor: "`+cursor+`"}, "state");`)
+	w.offline(false)
+	w.standing("idle", "0")
+	if w.line.expired.Load() != 1 {
+		w.t.Errorf("%d answers of 410, want 1", w.line.expired.Load())
+	}
+	m, _ := w.mineOnServer("FR1")
+	if m.enrollment != catalog.Active {
+		w.t.Errorf("what was not sent is lost: %+v", m)
+	}
+	w.offline(true)
+	w.open("/?q=ghost")
+	w.until(`document.querySelector("#count").textContent === "0 courses"`)
+	w.open("/courses/PY1")
+	w.until(`document.querySelector("h1").textContent === "Python from scratch"`)
+	w.open("/courses/FR1")
+	w.shows("You are enrolled")
+}
+
+// offlineLeaving signs out while something could not be sent: it is asked, and then nothing stays.
+func offlineLeaving(w traveler) {
+	w.learner()
+	w.open("/courses/FR1")
+	w.until(`document.querySelector('form[action$="/enroll"]')`)
+	w.offline(true)
+	w.standing("offline", "0")
+	w.click(`form[action$="/enroll"] button`) // of the server's page, which cannot send it
+	w.standing("offline", "1")
+	w.shows("It is kept on this device until it can be sent.")
+	w.line.syncFail.Store(true)
+	w.offline(false)
+	w.open("/courses/FR1")
+	w.standing("failed", "1")
+	w.click(`form[action="/sign-out"] button`)
+	w.shows("1 change is on this device only. If you go on, it is lost.")
+	w.click(`.question button[value="no"]`)
+	w.until(`!document.querySelector(".question")`)
+	w.standing("failed", "1")
+	w.click(`form[action="/sign-out"] button`)
+	w.click(`.question button[value="yes"]`)
+	w.shows("You are signed out.")
+	w.gone()
+	if m, _ := w.mineOnServer("FR1"); m.enrollment != "" {
+		w.t.Errorf("the server got %+v", m)
+	}
+}
+
+// offlineTwo lets another person sign in behind the back of an open page: nothing of theirs gets into the first one's database.
+func offlineTwo(w traveler) {
+	w.learner()
+	if _, err := w.site.catalog.Update(w.t.Context(), catalog.System, func(tx *catalog.Tx) error {
+		_, err := tx.PutBookmark("demo-editor", "PY1")
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	await[bool](w.walk, `fetch("/sign-in", {method: "POST", body: new URLSearchParams({as: "editor"}), redirect: "manual"}).then(() => true)`)
+	ask[bool](w.walk, `dispatchEvent(new Event("online"))`)
+	w.standing("signed-out", "0")
+	inStore(w.walk, `rows.count(IDBKeyRange.bound(["bookmark"], ["bookmark", []])).onsuccess = (e) => { if (e.target.result) tx.abort(); };`)
+	w.offline(true)
+	w.open("/")
+	w.until(`document.querySelector(".site .sign-in-word")?.textContent === "Lea Moreau"`) // the last whose page this was
+}
