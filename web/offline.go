@@ -97,7 +97,7 @@ var (
 		"action.bookmark", "action.unbookmark", "action.withdraw", "action.done", "action.done_next",
 	}
 	shellCounts = []string{
-		"page.search.count", "page.filters.more", "page.course.lessons", "page.course.instructors", "page.course.enrolled_count", "progress.lessons", "rating.count", "rating.stars",
+		"page.search.count", "page.filters.more", "page.filters.show", "page.course.lessons", "page.course.instructors", "page.course.enrolled_count", "progress.lessons", "rating.count", "rating.stars",
 	}
 )
 

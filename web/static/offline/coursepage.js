@@ -2,8 +2,8 @@
 // A course from the device, and what one can do with it. The forms are the server's: acts.js carries them out here.
 
 import { doneIn } from "./acts.js";
+import { oneCourse } from "./catalog.js";
 import { h, icon, unseen } from "./dom.js";
-import { courses } from "./listpage.js";
 import { cover, courseURL, duration, language, lessonURL, other, outline, price, progressBar, rating } from "./parts.js";
 import { day, n, t } from "./words.js";
 
@@ -25,10 +25,11 @@ export async function mine(store, id) {
 
 /** Draws the page; false when the device has no such course. @param {HTMLElement} main @param {Store} store @param {string} id */
 export async function coursePage(main, store, id) {
-  const all = await courses(store), course = all.find((c) => c.id === id);
-  if (!course) return false;
+  const found = await oneCourse(store, id);
+  if (!found) return false;
+  const before = (await Promise.all((found.doc.prerequisites || []).map((/** @type {string} */ x) => store.row("course", x)))).filter(Boolean);
   const draw = async () => {
-    const my = await mine(store, id), doc = course.doc;
+    const my = await mine(store, id), course = await oneCourse(store, id) || found, doc = course.doc;
     main.replaceChildren(
       h("div", { class: "course-head" }, h("div", { class: "wrap course-top" }, intro(course),
         h("div", { class: "course-box" }, cover(course), h("div", { class: "course-do", id: "action" }, actions(course, my, store.who !== ""))))),
@@ -40,10 +41,10 @@ export async function coursePage(main, store, id) {
           h("ul", { class: "people" }, course.people.map((p) => h("li", {}, h("h3", {}, h("a", { href: "/?" + new URLSearchParams({ q: p.name }) }, p.name)))))),
         store.who !== "" && h("section", { id: "reviews" }, h("h2", {}, t("page.course.reviews")),
           my.state ? reviewForm(course, my.review?.doc) : h("p", { class: "soft" }, t("page.review.enroll_first")), h("p", { class: "soft" }, t("offline.others_reviews")))),
-      glance(course, all)));
+      glance(course, before)));
   };
   await draw();
-  return { title: course.doc.title, again: draw };
+  return { title: found.doc.title, again: draw };
 }
 
 /** @param {Course} c */
@@ -108,14 +109,13 @@ function reviewForm(c, review) {
   return h("details", { class: "review-form", open: !review }, h("summary", {}, t(review ? "page.review.change" : "page.review.write")), form);
 }
 
-/** @param {Course} c @param {Course[]} all */
-function glance(c, all) {
+/** @param {Course} c @param {any[]} before the rows of its prerequisites */
+function glance(c, before) {
   const doc = c.doc, row = (/** @type {string} */ name, /** @type {string} */ title, /** @type {any} */ text) => text && h("div", {}, h("dt", {}, icon(name), t(title)), h("dd", {}, text));
-  const before = (doc.prerequisites || []).map((/** @type {string} */ id) => all.find((x) => x.id === id)).filter(Boolean);
   return h("aside", { class: "course-facts", "aria-label": t("page.course.facts") },
     h("dl", {}, row("level", "facet.level", doc.level && t("level." + doc.level)), row("clock", "facet.duration", doc.duration_minutes && duration(doc.duration_minutes)),
       row("globe", "facet.language", language(doc.language)), row("calendar", "page.course.starts", doc.starts_at && day(doc.starts_at)),
       row("calendar", "page.course.ends", doc.ends_at && day(doc.ends_at)), row("award", "page.course.certificate", doc.certificate && t("page.course.certificate_yes"))),
-    before.length > 0 && [h("h2", {}, t("page.course.prerequisites")), h("ul", {}, before.map((/** @type {Course} */ x) => h("li", {}, h("a", { href: courseURL(x.id), lang: other(x.doc.locale) }, x.doc.title))))],
+    before.length > 0 && [h("h2", {}, t("page.course.prerequisites")), h("ul", {}, before.map((x) => h("li", {}, h("a", { href: courseURL(x.id), lang: other(x.doc.locale) }, x.doc.title))))],
     c.tags.length > 0 && [h("h2", {}, t("facet.tags")), h("ul", { class: "tags" }, c.tags.map((tag) => h("li", {}, h("a", { href: "/?" + new URLSearchParams({ tag: tag.id }) }, tag.label))))]);
 }

@@ -15,7 +15,7 @@ export function h(tag, attributes = {}, ...children) {
     if (value === false || value == null) continue;
     el.setAttribute(name, value === true ? "" : String(value));
   }
-  el.append(...children.flat().filter((c) => c !== false && c != null && c !== ""));
+  el.append(...children.flat(Infinity).filter((c) => c !== false && c != null && c !== ""));
   return el;
 }
 

@@ -4,6 +4,8 @@
 
 /** @typedef {import("./store.js").Row} Row */
 
+export const DEEPEST = 16; // categories above each other; against a circle
+
 /**
  * @typedef {object} Course a course with what belongs to it
  * @property {string} id
@@ -41,7 +43,7 @@ const byID = (rows) => new Map(rows.map((r) => [r.id, r.doc]));
 /** The categories from one up to its root. @param {string|null} id @param {Map<string, any>} all */
 function lineage(id, all) {
   const line = [];
-  for (let at = id; at && all.has(at) && line.length < 16; at = all.get(at).parent) line.push({ id: at, label: all.get(at).label }); // 16: against a circle
+  for (let at = id; at && all.has(at) && line.length < DEEPEST; at = all.get(at).parent) line.push({ id: at, label: all.get(at).label });
   return line;
 }
 
@@ -83,9 +85,9 @@ export function score(course, words) {
 /** The filters: the parameter of each in an address, and the values that a course has. */
 export const FACETS = /** @type {{param: string, values: (c: Course) => {id: string, label: string}[]}[]} */ ([
   { param: "category", values: (c) => c.categories },
+  { param: "tag", values: (c) => c.tags },
   { param: "level", values: (c) => c.doc.level ? [{ id: c.doc.level, label: "" }] : [] },
   { param: "language", values: (c) => [{ id: c.doc.language, label: "" }] },
-  { param: "tag", values: (c) => c.tags },
 ]);
 
 /**

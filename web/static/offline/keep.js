@@ -42,7 +42,8 @@ async function tellFacts(facts, who) {
   const store = current()?.store, parts = [];
   if (keeps(who) && store) {
     parts.push(n("offline.kept", await store.size("course")));
-    if (who !== "") parts.push(n("offline.kept_lessons", await store.size("lesson")));
+    const lessons = await store.size("lesson");
+    if (lessons > 0) parts.push(n("offline.kept_lessons", lessons));
   }
   const { usage = 0, quota = 0 } = await navigator.storage?.estimate?.() || {};
   if (quota > 0) parts.push(keeps(who) ? t("offline.room_used", { Used: size(usage), Quota: size(quota) }) : t("offline.room", { Quota: size(Math.max(quota - usage, 0)) }));

@@ -3,7 +3,7 @@
 
 import { perform } from "./acts.js";
 import { ask } from "./ask.js";
-import { forget, keepsAny, setKeep } from "./device.js";
+import { forget, keepsAny, meet, setKeep } from "./device.js";
 import { say } from "./dom.js";
 import { watchReading } from "./reading.js";
 import { showStanding } from "./status.js";
@@ -36,7 +36,7 @@ export async function begin(who, { phase, changed, show } = {}) {
   document.addEventListener("submit", (e) => leave(mine, e), { capture: true });
   const [, courses, course, lessons, lesson] = location.pathname.split("/").map(decodeURIComponent);
   if (who !== "" && courses === "courses" && lessons === "lessons" && lesson && document.querySelector(".lesson-body")) {
-    await watchReading(store, course, lesson, () => mine.spread("did"));
+    await watchReading(store, course, lesson, (left) => left ? mine.did() : mine.show()); // what is being read goes with the next look at the server
   }
   return mine;
 }
@@ -130,7 +130,8 @@ export async function wipe(who) {
 /** Starts keeping, at the learner's wish. @param {string} who */
 export async function keep(who) {
   setKeep(who, true);
-  await navigator.storage?.persist?.(); // else a browser short of room may take it back
+  meet(who, document.body.dataset.name || "");
+  navigator.storage?.persist?.().catch(() => {}); // else a browser short of room may take it back; some ask, and are not waited for
   await navigator.serviceWorker.register("/sw.js");
   await (await caches.open("carrel-state")).put("/offline", new Response(lang));
   return begin(who);

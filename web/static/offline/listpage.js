@@ -1,8 +1,9 @@
 // @ts-check
 // The list of courses from the device: search and filters, with the server's addresses.
 
+import { courses } from "./catalog.js";
 import { h, icon, unseen } from "./dom.js";
-import { find, join } from "./find.js";
+import { find } from "./find.js";
 import { card, language } from "./parts.js";
 import { n, num, t } from "./words.js";
 
@@ -12,13 +13,6 @@ const STEP = 20; // courses shown at first, and more each time
 const FEW = 6; // values of a filter shown at once
 
 const TITLES = /** @type {Record<string, string>} */ ({ category: "facet.category", level: "facet.level", language: "facet.language", tag: "facet.tags" });
-
-/** All courses of the device. @param {Store} store */
-export async function courses(store) {
-  const kinds = ["course", "course_stats", "tag", "category", "instructor"];
-  const rows = await Promise.all(kinds.map((kind) => store.rows(kind)));
-  return join(/** @type {any} */ (Object.fromEntries(kinds.map((kind, i) => [kind, rows[i]]))));
-}
 
 /**
  * Draws the page. What is typed or chosen changes the address and the results, not the rest.
@@ -34,7 +28,8 @@ export async function listPage(main, store) {
     h("div", { class: "hero low", id: "hero" }, h("div", { class: "wrap" }, h("h1", { class: "unseen" }, t("page.search.title")), form)),
     h("div", { class: "wrap columns" },
       h("aside", { id: "filters", class: "filters", "aria-label": t("page.filters.title") },
-        h("div", { class: "sheet-head" }, h("h2", {}, t("page.filters.title")), h("a", { class: "sheet-close", href: "#results", "aria-label": t("page.filters.close") }, icon("close"))), facets),
+        h("div", { class: "sheet-head" }, h("h2", {}, t("page.filters.title")), h("a", { class: "sheet-close", href: "#results", "aria-label": t("page.filters.close") }, icon("close"))), facets,
+        h("div", { class: "sheet-end" }, h("a", { class: "button show", href: "#results" }))),
       results));
 
   const show = () => draw(all, new URLSearchParams(location.search), facets, results);
@@ -70,6 +65,8 @@ function draw(all, query, facets, results) {
   };
   add();
   more.firstElementChild?.addEventListener("click", () => add()?.querySelector("a")?.focus());
+  const close = document.querySelector(".sheet-end .show");
+  if (close) close.textContent = n("page.filters.show", found.hits.length);
   results.replaceChildren(
     h("div", { class: "toolbar" }, h("p", { id: "count", class: "count-line" }, n("page.search.count", found.hits.length)),
       h("a", { class: "button quiet open-filters", href: "#filters" }, icon("filter"), t("page.filters.title"), filters > 0 && h("span", { class: "badge" }, num(filters)))),

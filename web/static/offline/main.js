@@ -13,8 +13,8 @@ async function start() {
     const { wipe } = await import("./kept.js");
     await wipe(before.who);
   }
-  meet(who, name);
   if (keepsAny()) {
+    meet(who, name);
     navigator.serviceWorker.register("/sw.js");
     rememberLanguage();
   }

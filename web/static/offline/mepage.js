@@ -1,11 +1,11 @@
 // @ts-check
 // "My courses" from the device.
 
+import { oneCourse } from "./catalog.js";
 import { mine } from "./coursepage.js";
 import { device } from "./device.js";
 import { h, unseen } from "./dom.js";
 import { panel } from "./keep.js";
-import { courses } from "./listpage.js";
 import { card, courseURL, lessonURL, progressBar } from "./parts.js";
 import { t } from "./words.js";
 
@@ -14,14 +14,14 @@ export async function mePage(main, store) {
   const place = h("section", { id: "keep", class: "keep" }), lists = h("div", { class: "stack" }), name = device().name;
   main.replaceChildren(h("div", { class: "wrap page" }, h("h1", {}, t("page.me.title")), name && h("p", { class: "lead" }, t("page.me.hello", { Name: name })), lists, place));
   const draw = async () => {
-    const all = new Map((await courses(store)).map((c) => [c.id, c]));
     /** @type {Record<string, any[]>} */
     const cards = { active: [], completed: [] };
     for (const e of await store.rows("enrollment")) {
-      const c = all.get(e.id);
+      const c = await oneCourse(store, e.id);
       if (c && e.doc.state in cards) cards[e.doc.state].push(await studied(store, c));
     }
-    const saved = (await store.rows("bookmark")).flatMap((b) => all.get(b.id) || []).map((c) => card(c, { small: true }));
+    const marked = await Promise.all((await store.rows("bookmark")).map((b) => oneCourse(store, b.id)));
+    const saved = marked.flatMap((c) => c ? [card(c, { small: true })] : []);
     lists.replaceChildren(...[section("current", cards.active) || h("section", {}, h("h2", {}, t("page.me.current")),
       h("div", { class: "empty" }, h("p", {}, t("page.me.none")), h("p", {}, h("a", { class: "button", href: "/" }, t("page.me.find"))))),
     section("bookmarks", saved), section("finished", cards.completed)].filter(Boolean));

@@ -98,7 +98,7 @@ async function start() {
   if (drawn) document.title = drawn.title + " – Carrel";
   else missing(true);
   const [, , course, , lesson] = location.pathname.split("/").map(decodeURIComponent);
-  if (drawn && lesson) await watchReading(syncer.store, course, lesson, () => syncer.spread("did"));
+  if (drawn && lesson) await watchReading(syncer.store, course, lesson, (left) => left ? syncer.did() : syncer.show());
   saidBefore();
 }
 

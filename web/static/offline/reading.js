@@ -11,7 +11,7 @@ const IDLE = 120; // seconds without a sign of life after which nobody reads
 
 /**
  * Watches a lesson being read, if the learner takes the course.
- * @param {import("./store.js").Store} store @param {string} course @param {string} lesson @param {() => void} noted
+ * @param {import("./store.js").Store} store @param {string} course @param {string} lesson @param {(left: boolean) => void} noted is called when something was noted; left: the learner turned away
  */
 export async function watchReading(store, course, lesson, noted) {
   const body = document.querySelector(".lesson-body"), me = device().id;
@@ -27,19 +27,19 @@ export async function watchReading(store, course, lesson, noted) {
     const part = Math.min(1, Math.max(0, (innerHeight - box.top) / box.height));
     position = Math.max(position, Math.round(part * 100) / 100);
   };
-  const note = async () => {
+  const note = async (/** @type {boolean} */ left) => {
     if (seconds - kept < 1 && position <= keptPosition) return;
     [kept, keptPosition] = [seconds, position];
     await progress(store, course, lesson, { position, time_by_device: { [me]: already + seconds } });
-    noted();
+    noted(left);
   };
   for (const sign of ["scroll", "pointermove", "keydown"]) addEventListener(sign, () => { still = 0; }, { passive: true });
   setInterval(() => {
     if (document.visibilityState !== "visible" || still++ > IDLE) return;
     seconds += TICK / 1000;
     look();
-    if (seconds - kept >= NOTED) note();
+    if (seconds - kept >= NOTED) note(false);
   }, TICK);
-  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") note(); });
-  addEventListener("pagehide", note);
+  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") note(true); });
+  addEventListener("pagehide", () => note(true));
 }

@@ -10,10 +10,11 @@
 
 const PAGE = 500; // changes of a pull: what a phone takes in well below a second
 const BATCH = 100; // mutations of a push
-const POLL = 60_000; // ms between looks at the server while a page is visible
+const POLL = 120_000; // ms between looks at the server while a page is visible
 const SOON = 400; // ms after a deed until it is sent, so that what comes in a row goes together
 const PATIENCE = 30_000; // ms that one request may take
-const SHORTEST = 2_000, LONGEST = 300_000; // ms of waiting after a failure: doubled each time
+const SHORTEST = 2_000, LONGEST = 300_000; // ms of waiting after the server failed: doubled each time
+const UNREACHED = 30_000; // ms of waiting at most while nothing answers: that costs the server nothing, and not every browser tells of a network
 const STARTS = 3; // how often one run begins anew before it gives up
 
 /** The channel on which the tabs of one learner tell each other of changes. @param {string} who */
@@ -148,7 +149,7 @@ export class Syncer {
     if (e?.name === "QuotaExceededError") { await this.enter("full"); return; }
     if (!(e instanceof Refusal)) {
       await this.enter(e instanceof TypeError || e?.name === "TimeoutError" ? "offline" : "failed"); // fetch says TypeError when nothing answers
-      this.plan(backoff);
+      this.plan(Math.min(backoff, UNREACHED));
       return;
     }
     if (e.code === "account-erased") { this.on.erased?.(); return; }
