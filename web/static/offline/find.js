@@ -56,19 +56,27 @@ export function join(rows) {
   const stats = byID(rows.course_stats), tags = byID(rows.tag), categories = byID(rows.category), people = byID(rows.instructor);
   return rows.course.map(({ id, doc }) => {
     const number = stats.get(id), own = doc.tags.map((/** @type {string} */ x) => tags.get(x) || { id: x, label: x, synonyms: [] });
+    /** @type {Course["fields"]|undefined} */
+    let fields;
     const course = {
       id, doc, rating: number?.rating ?? null, count: number?.rating_count || 0, learners: number?.enrollment_count || 0,
       tags: own.map((/** @type {any} */ x) => ({ id: x.id, label: x.label })), categories: lineage(doc.category, categories),
-      people: doc.instructors.map((/** @type {string} */ x) => ({ id: x, name: people.get(x)?.name || x })), fields: [],
+      people: doc.instructors.map((/** @type {string} */ x) => ({ id: x, name: people.get(x)?.name || x })),
+      /** @returns {Course["fields"]} */
+      get fields() { // made when somebody searches: folding is most of the work of a large catalog, and browsing needs none
+        return fields ||= fieldsOf(course, own.flatMap((/** @type {any} */ x) => [x.label, x.id, ...x.synonyms]));
+      },
     };
-    const words = own.flatMap((/** @type {any} */ x) => [x.label, x.id, ...x.synonyms]).concat(course.categories.map((c) => c.label));
-    return { ...course, fields: [
-      { text: fold(doc.title), weight: 8 }, { text: fold(words.join("\n")), weight: 4 },
-      { text: fold([...course.people.map((/** @type {any} */ p) => p.name), doc.provider || ""].join("\n")), weight: 3 },
-      { text: fold(doc.summary), weight: 2 }, { text: fold(doc.description || ""), weight: 1 },
-    ] };
+    return course;
   });
 }
+
+/** The texts of a course by which it is found. @param {Course} c @param {string[]} tags labels, ids and synonyms @returns {Course["fields"]} */
+const fieldsOf = (c, tags) => [
+  { text: fold(c.doc.title), weight: 8 }, { text: fold([...tags, ...c.categories.map((x) => x.label)].join("\n")), weight: 4 },
+  { text: fold([...c.people.map((x) => x.name), c.doc.provider || ""].join("\n")), weight: 3 },
+  { text: fold(c.doc.summary), weight: 2 }, { text: fold(c.doc.description || ""), weight: 1 },
+];
 
 /** How well a course fits words; 0 when it lacks one. @param {Course} course @param {string[]} words */
 export function score(course, words) {
