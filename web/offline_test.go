@@ -114,23 +114,37 @@ var moduleTests = []struct{ name, js, want string }{
 	{"counts leave the filter itself aside", `search("", "level=beginner").facets.find(f => f.param === "level").values.map(v => [v.id, v.count])`, `[["beginner",1],["advanced",1]]`},
 	{"and respect the others", `search("", "level=beginner").facets.find(f => f.param === "tag").values.length`, `0`},
 
-	{"progress adds up", `queue.mergeProgress({position: 5, completed: false, time_by_device: {a: 3, b: 9}}, {position: 2, completed: true, time_by_device: {a: 4}})`,
-		`{"position":5,"completed":true,"time_by_device":{"a":4,"b":9}}`},
-	{"two deeds become one", `queue.coalesce({n: 3, kind: "review", key: "A", op: "upsert", base: 7, doc: {rating: 1}, sent: false}, "delete")`,
-		`{"n":3,"kind":"review","key":"A","op":"delete","base":7,"sent":false}`},
-	{"deeds lie over rows", `queue.lay([row("A", 1), row("B", 2)], [deed(1, "A", "delete"), deed(2, "C", "upsert", {state: "active"})]).map(r => [r.id, r.doc.state])`,
-		`[["B","active"],["C","active"]]`},
-	{"applied", `queue.result(deed(1, "A", "upsert", {state: "completed"}), row("A", 4), {n: 1, status: "applied", version: 9})`,
-		`{"row":{"kind":"enrollment","id":"A","version":9,"doc":{"state":"completed","id":"A","course":"A"}}}`},
-	{"a conflict takes the server's row, and is told", `queue.result(deed(1, "A", "upsert", {state: "completed"}), row("A", 4), {n: 1, status: "conflict", current: {kind: "enrollment", id: "A", op: "delete", version: 9}})`,
-		`{"told":{"kind":"enrollment","key":"A","why":"conflict","title":""}}`},
+	{
+		"progress adds up", `queue.mergeProgress({position: 5, completed: false, time_by_device: {a: 3, b: 9}}, {position: 2, completed: true, time_by_device: {a: 4}})`,
+		`{"position":5,"completed":true,"time_by_device":{"a":4,"b":9}}`,
+	},
+	{
+		"two deeds become one", `queue.coalesce({n: 3, kind: "review", key: "A", op: "upsert", base: 7, doc: {rating: 1}, sent: false}, "delete")`,
+		`{"n":3,"kind":"review","key":"A","op":"delete","base":7,"sent":false}`,
+	},
+	{
+		"deeds lie over rows", `queue.lay([row("A", 1), row("B", 2)], [deed(1, "A", "delete"), deed(2, "C", "upsert", {state: "active"})]).map(r => [r.id, r.doc.state])`,
+		`[["B","active"],["C","active"]]`,
+	},
+	{
+		"applied", `queue.result(deed(1, "A", "upsert", {state: "completed"}), row("A", 4), {n: 1, status: "applied", version: 9})`,
+		`{"row":{"kind":"enrollment","id":"A","version":9,"doc":{"state":"completed","id":"A","course":"A"}}}`,
+	},
+	{
+		"a conflict takes the server's row, and is told", `queue.result(deed(1, "A", "upsert", {state: "completed"}), row("A", 4), {n: 1, status: "conflict", current: {kind: "enrollment", id: "A", op: "delete", version: 9}})`,
+		`{"told":{"kind":"enrollment","key":"A","why":"conflict","title":""}}`,
+	},
 	{"unless it is what was wanted", `queue.result(deed(1, "A", "upsert", {state: "active"}), undefined, {n: 1, status: "duplicate", outcome: "conflict", current: {kind: "enrollment", id: "A", op: "upsert", version: 9, doc: {state: "active"}}}).told === undefined`, `true`},
-	{"rejected", `queue.result(deed(1, "A", "upsert", {state: "active"}), undefined, {n: 1, status: "rejected", problem: {title: "Closed"}})`,
-		`{"told":{"kind":"enrollment","key":"A","why":"rejected","title":"Closed"}}`},
+	{
+		"rejected", `queue.result(deed(1, "A", "upsert", {state: "active"}), undefined, {n: 1, status: "rejected", problem: {title: "Closed"}})`,
+		`{"told":{"kind":"enrollment","key":"A","why":"rejected","title":"Closed"}}`,
+	},
 
 	{"a lesson's markup", `safe('<h2>A</h2><p>b <em>c</em> <a href="https://x.example/">d</a></p>')`, `"<h2>A</h2><p>b <em>c</em> <a href=\"https://x.example/\" rel=\"external noopener nofollow\">d</a></p>"`},
-	{"nothing that runs", `safe('<p onclick="x()" style="color:red">a<script>x()<\/script><img src=x onerror=x()><a href="javascript:x()">b</a><iframe src="/"></iframe><custom-x>c</custom-x></p>')`,
-		`"<p>a<img><a rel=\"external noopener nofollow\">b</a>c</p>"`},
+	{
+		"nothing that runs", `safe('<p onclick="x()" style="color:red">a<script>x()<\/script><img src=x onerror=x()><a href="javascript:x()">b</a><iframe src="/"></iframe><custom-x>c</custom-x></p>')`,
+		`"<p>a<img><a rel=\"external noopener nofollow\">b</a>c</p>"`,
+	},
 
 	{"numbers go on, and a sent one never changes", `store("n", async (s) => {
 		await s.act({kind: "review", key: "A", op: "upsert", doc: {rating: 1}});

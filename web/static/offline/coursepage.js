@@ -28,8 +28,9 @@ export async function coursePage(main, store, id) {
   const found = await oneCourse(store, id);
   if (!found) return false;
   const before = (await Promise.all((found.doc.prerequisites || []).map((/** @type {string} */ x) => store.row("course", x)))).filter(Boolean);
-  const draw = async () => {
+  const draw = async (/** @type {() => boolean} */ hold = () => false) => {
     const my = await mine(store, id), course = await oneCourse(store, id) || found, doc = course.doc;
+    if (hold()) return;
     main.replaceChildren(
       h("div", { class: "course-head" }, h("div", { class: "wrap course-top" }, intro(course),
         h("div", { class: "course-box" }, cover(course), h("div", { class: "course-do", id: "action" }, actions(course, my, store.who !== ""))))),

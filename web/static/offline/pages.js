@@ -14,7 +14,12 @@ import { watchReading } from "./reading.js";
 import { showOffline } from "./status.js";
 import { t } from "./words.js";
 
-/** @typedef {{title: string, again: () => Promise<void>}} Drawn */
+/**
+ * A page that is drawn. again draws what may be other now; it must not touch a form when hold says so.
+ * @typedef {{title: string, again: (hold: () => boolean) => Promise<void>}} Drawn
+ */
+
+const PAUSE = 300; // ms between drawings: a catalog comes in many pages
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const { who, name } = device();
@@ -61,6 +66,15 @@ function header() {
   }
 }
 
+/** Where the focus is, so that what is drawn in its place can have it. */
+function focused() {
+  const el = /** @type {any} */ (document.activeElement);
+  if (!main.contains(el) || el === main) return "";
+  if (el.tagName === "A") return `a[href="${CSS.escape(el.getAttribute("href"))}"]`;
+  if (el.name) return `[name="${CSS.escape(el.name)}"]`;
+  return el.form ? `form[action="${CSS.escape(el.form.getAttribute("action"))}"] button` : "";
+}
+
 /** @param {SubmitEvent} e @param {import("./sync.js").Syncer} syncer */
 async function submit(e, syncer) {
   const form = /** @type {HTMLFormElement} */ (e.target);
@@ -82,7 +96,17 @@ async function start() {
   notice(false);
   /** @type {Drawn|false} */
   let drawn = false;
-  const draft = () => main.contains(document.activeElement) && /^(TEXTAREA|INPUT)$/.test(document.activeElement?.tagName || "") && document.activeElement?.id !== "q";
+  let timer = 0, drafted = false;
+  const again = () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      if (!drawn || drafted) return;
+      const focus = focused();
+      await drawn.again(() => drafted);
+      if (focus && document.activeElement === document.body) /** @type {HTMLElement|null} */ (main.querySelector(focus))?.focus({ preventScroll: true });
+    }, PAUSE);
+  };
+  main.addEventListener("input", (e) => { if (/** @type {any} */ (e.target).form?.matches("[data-live]")) drafted = true; }); // what one is writing is not drawn anew
   if (whose === null) {
     showOffline(true);
     missing(false);
@@ -90,10 +114,13 @@ async function start() {
   }
   const syncer = await begin(whose, {
     phase: "offline", // or this page would not be here
-    changed: () => { if (drawn && !draft()) drawn.again(); }, // what one is writing is not drawn anew
+    changed: again,
     show: ({ phase }) => { if (phase === "idle") notice(true); else if (phase === "offline") notice(false); },
   });
-  document.addEventListener("submit", (e) => submit(e, syncer));
+  document.addEventListener("submit", (e) => {
+    drafted = false;
+    submit(e, syncer);
+  });
   drawn = await draw(syncer.store);
   if (drawn) document.title = drawn.title + " – Carrel";
   else missing(true);

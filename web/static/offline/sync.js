@@ -62,7 +62,7 @@ export class Syncer {
         return;
       }
       this.show();
-      this.on.changed?.();
+      if (data === "changed") this.on.changed?.();
     };
     this.show();
     this.soon(0);
@@ -87,10 +87,15 @@ export class Syncer {
 
   /** Tells this page and the others that something was done. */
   async did() {
-    this.spread("did");
+    this.changed();
     await this.show();
-    this.on.changed?.();
     this.soon();
+  }
+
+  /** Rows or queue are others than before. */
+  changed() {
+    this.spread("changed");
+    this.on.changed?.();
   }
 
   /** @param {Phase} phase */
@@ -134,8 +139,7 @@ export class Syncer {
       if (this.stopped) return;
       await this.fail(e);
     }
-    this.spread("synced");
-    this.on.changed?.();
+    this.spread("ended");
   }
 
   /** Looks again later; a page that nobody sees waits until it is seen. @param {number} wait ms */
@@ -169,6 +173,7 @@ export class Syncer {
         const answer = await this.ask("/v2/sync", { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
         const told = await this.store.settle(client, answer.results);
         this.asOf = answer.as_of;
+        this.changed();
         if (told.length) this.on.tell(told);
       } catch (e) {
         if (!(e instanceof Refusal) || !["mutation-gap", "client-reused"].includes(e.code) || ++anew > STARTS) throw e;
@@ -190,7 +195,7 @@ export class Syncer {
         const page = await this.ask("/v2/sync?" + q, {});
         await this.store.apply(page, cursor);
         more = page.more;
-        if (page.changes.length) this.on.changed?.();
+        if (page.changes.length || cursor === "") this.changed();
       } catch (e) {
         if (!(e instanceof Refusal) || !["cursor-expired", "invalid-cursor"].includes(e.code) || ++anew > STARTS) throw e;
         await this.store.restart();
