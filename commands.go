@@ -278,25 +278,30 @@ func (r remote) call(ctx context.Context, method, path string, body io.Reader, n
 		return err
 	}
 	if answer.StatusCode >= http.StatusBadRequest {
-		var problem struct {
-			Title, Detail string
-			Errors        []struct{ Pointer, Detail string }
-		}
-		if json.Unmarshal(text, &problem) != nil || problem.Title == "" {
-			return fmt.Errorf("the server answers %s", answer.Status)
-		}
-		var message strings.Builder
-		fmt.Fprintf(&message, "the server answers %d: %s. %s", answer.StatusCode, problem.Title, problem.Detail)
-		for _, e := range problem.Errors {
-			fmt.Fprintf(&message, "\n  %s: %s", e.Pointer, e.Detail)
-		}
-		return errors.New(message.String())
+		return refusal(answer, text)
 	}
 	if raw, ok := into.(*json.RawMessage); ok {
 		*raw = text
 		return nil
 	}
 	return json.Unmarshal(text, into)
+}
+
+// refusal is an error that says why a server did not do what it was asked.
+func refusal(answer *http.Response, body []byte) error {
+	var problem struct {
+		Title, Detail string
+		Errors        []struct{ Pointer, Detail string }
+	}
+	if json.Unmarshal(body, &problem) != nil || problem.Title == "" {
+		return fmt.Errorf("the server answers %s", answer.Status)
+	}
+	var message strings.Builder
+	fmt.Fprintf(&message, "the server answers %d: %s. %s", answer.StatusCode, problem.Title, problem.Detail)
+	for _, e := range problem.Errors {
+		fmt.Fprintf(&message, "\n  %s: %s", e.Pointer, e.Detail)
+	}
+	return errors.New(message.String())
 }
 
 func (p program) search(ctx context.Context, args []string) error {

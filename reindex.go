@@ -24,7 +24,8 @@ type rebuild struct {
 	Detail        string // why it was refused or failed
 }
 
-// reindex builds a new search index beside the one there is, compares the two, and puts the new one in its place.
+// reindex builds a new search index beside the one there is, compares the two, and puts the new one in its place. Of a folder it builds the catalog's own
+// tables again, too: nothing that is derived is left as it was.
 func (p program) reindex(ctx context.Context, args []string) error {
 	f := newFlags("reindex", "[flags]", p.getenv, p.stderr)
 	force := f.boolean("force", "use the new index even when it answers more than a tenth differently")
@@ -45,7 +46,7 @@ func (p program) reindex(ctx context.Context, args []string) error {
 	if _, err := os.Stat(d.log()); err != nil {
 		return fmt.Errorf("there is no catalog in %s", *data)
 	}
-	c, err := catalog.Open(catalog.Config{Path: d.log(), Secrets: d.secrets()})
+	c, err := catalog.Open(catalog.Config{Path: d.log(), Secrets: d.secrets(), Rebuild: true})
 	if err != nil {
 		return err
 	}

@@ -72,9 +72,9 @@ const usage = `usage: carrel COMMAND [flags]
   token              make a bearer token or, with --link, a one-time link to sign in from a browser
   keys               list, rotate or remove the keys that sign tokens
   locales            check, stats or pseudo: for translators
-  backup FILE        copy the changelog to FILE
-  restore FILE       put a backup in place
-  verify             check the data folder
+  backup FILE        copy the changelog to FILE, of a running server too
+  restore FILE       put a backup in the place of the changelog
+  verify [FILE]      check a data folder, or a backup
   reindex            build the search index anew beside the one that serves, compare, and swap
   version            say which one this is
 
@@ -232,9 +232,6 @@ type server struct {
 	api      *api.API
 }
 
-// localTimeout is how long local.db may be held by another process: the changelog, opened before it, was free.
-const localTimeout = time.Second
-
 // newServer opens the data folder and builds the parts. Nothing runs yet.
 func newServer(o options) (s *server, err error) {
 	s = &server{opt: o}
@@ -250,8 +247,8 @@ func newServer(o options) (s *server, err error) {
 	if s.catalog, err = catalog.Open(catalog.Config{Path: data.log(), Secrets: data.secrets()}); err != nil {
 		return s, err
 	}
-	if s.local, err = bolt.Open(data.local(), 0o600, &bolt.Options{Timeout: localTimeout}); err != nil {
-		return s, fmt.Errorf("%s: %w; it holds sessions only: remove it if it is damaged", data.local(), err)
+	if s.local, err = openLocal(context.Background(), data, s.catalog.Log()); err != nil {
+		return s, err
 	}
 	if s.keys, err = identity.OpenKeyring(data.secrets(), nil); err != nil {
 		return s, err
@@ -316,6 +313,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 		return fmt.Errorf("%w; choose another address with --addr", err)
 	}
 	web := &http.Server{Handler: s.api, ReadHeaderTimeout: readHeaderTime, ReadTimeout: readTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
+	web.RegisterOnShutdown(s.api.Drain)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	g, failed := errgroup.WithContext(work)

@@ -11,10 +11,12 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,8 +69,15 @@ type API struct {
 	members *members
 	origins *http.CrossOriginProtection
 	delta   *delta.Service
-	spec    *spec
-	ready   atomic.Bool
+	hub     *delta.Hub
+	shared  *sharedPages
+	squeezers
+	spec   *spec
+	ready  atomic.Bool
+	backup sync.Mutex // held by the one that is taken
+
+	draining context.Context // ends with what would outlast the server's patience
+	drain    context.CancelFunc
 }
 
 // New builds the front. It starts nothing and is not ready before [API.SetReady].
@@ -96,8 +105,14 @@ func New(cfg Config) (*API, error) {
 	a.metrics = newMetrics(a.cfg.Registry, cfg.Catalog)
 	a.callers = newCallers(a.limits, a.now)
 	a.members = newMembers()
-	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now})
+	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now, Notice: a.notice, CheckSearch: checkSaved})
+	a.hub = a.delta.NewHub()
+	a.shared = newSharedPages()
+	if a.squeezers, err = newSqueezers(); err != nil {
+		return nil, err
+	}
 	a.origins = http.NewCrossOriginProtection()
+	a.draining, a.drain = context.WithCancel(context.Background())
 	a.routes = a.table()
 	compress, err := newCompressor()
 	if err != nil {
@@ -108,7 +123,15 @@ func New(cfg Config) (*API, error) {
 }
 
 // ServeHTTP implements [http.Handler].
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !a.answerShared(w, r) {
+		a.handler.ServeHTTP(w, r)
+	}
+}
 
 // SetReady says whether /readyz answers 200: true once the server serves, false as it stops.
 func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
+
+// Drain breaks off answers that may take longer than a server that stops waits: streams of news and backups. A backup that has begun is cut, so that nobody
+// takes it for whole. It comes before the HTTP server is shut down.
+func (a *API) Drain() { a.drain() }

@@ -62,6 +62,7 @@ func loadContract() error {
 			return string(text), err
 		})
 	}
+	openapi3filter.RegisterBodyDecoder("application/octet-stream", openapi3filter.FileBodyDecoder)
 	contract.router, err = legacy.NewRouter(doc)
 	return err
 }
@@ -144,6 +145,7 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	t.Cleanup(s.Close)
 	s.run(func(ctx context.Context) error { return coursesync.Follow(ctx, s.catalog.Log(), s.index, nil) })
 	s.run(jobs.Run)
+	s.run(s.api.Run)
 	return s
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/carrel-lms/carrel/fault"
 )
@@ -340,8 +341,15 @@ func (w *recorder) Write(p []byte) (int, error) {
 // Unwrap serves [http.ResponseController].
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Run sweeps kept answers that have expired until ctx ends.
+// Run sweeps kept answers that have expired, and tells those who listen of news, until ctx ends.
 func (a *API) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.hub.Run(ctx) })
+	g.Go(func() error { return a.sweep(ctx) })
+	return g.Wait()
+}
+
+func (a *API) sweep(ctx context.Context) error {
 	tick := time.NewTicker(replaySweep)
 	defer tick.Stop()
 	for {

@@ -80,7 +80,7 @@ func (a *API) putMyReview(w http.ResponseWriter, r *http.Request) error {
 	}
 	review := catalog.Review{Rating: body.Rating, Instructors: body.Instructors, Text: body.Text}
 	return putMine(a, w, r, myEntity[catalog.Review]{
-		read: (*catalog.View).MyReview,
+		read: own(r, myCourse(r), (*catalog.View).MyReview),
 		put: func(tx *catalog.Tx, cond catalog.Cond) error {
 			_, err := tx.PutReview(me(r), myCourse(r), review, cond)
 			return err
@@ -89,9 +89,17 @@ func (a *API) putMyReview(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// myEntity is something of the caller's about one course.
+// reader reads something of the caller's, and says whether it is there.
+type reader[T any] func(*catalog.View) (catalog.Stored[T], bool, error)
+
+// own is the reader of something of the caller's that has an id, which may be a course's.
+func own[T any, ID ~string](r *http.Request, id ID, read func(*catalog.View, catalog.LearnerID, ID) (catalog.Stored[T], bool, error)) reader[T] {
+	return func(v *catalog.View) (catalog.Stored[T], bool, error) { return read(v, me(r), id) }
+}
+
+// myEntity is something of the caller's.
 type myEntity[T any] struct {
-	read func(*catalog.View, catalog.LearnerID, catalog.CourseID) (catalog.Stored[T], bool, error)
+	read reader[T]
 	put  func(*catalog.Tx, catalog.Cond) error
 	show func(catalog.Stored[T]) any
 }
@@ -104,7 +112,7 @@ func putMine[T any](a *API, w http.ResponseWriter, r *http.Request, e myEntity[T
 	}
 	status := http.StatusOK
 	err = a.update(w, r, func(tx *catalog.Tx) error {
-		old, exists, err := e.read(&tx.View, me(r), myCourse(r))
+		old, exists, err := e.read(&tx.View)
 		if err != nil {
 			return err
 		}
@@ -117,14 +125,7 @@ func putMine[T any](a *API, w http.ResponseWriter, r *http.Request, e myEntity[T
 	if err != nil {
 		return err
 	}
-	var now catalog.Stored[T]
-	err = a.view(r, func(v *catalog.View) error {
-		var ok bool
-		if now, ok, err = e.read(v, me(r), myCourse(r)); err == nil && !ok {
-			err = notFound("api.putMine") // deleted meanwhile, from elsewhere
-		}
-		return err
-	})
+	now, err := readMine(a, r, e.read)
 	if err != nil {
 		return err
 	}
@@ -132,17 +133,26 @@ func putMine[T any](a *API, w http.ResponseWriter, r *http.Request, e myEntity[T
 	return sendJSON(w, status, e.show(now))
 }
 
-// deleteMine deletes something of the caller's about one course.
-func deleteMine[T any](
-	a *API, w http.ResponseWriter, r *http.Request,
-	read func(*catalog.View, catalog.LearnerID, catalog.CourseID) (catalog.Stored[T], bool, error), del func(*catalog.Tx, catalog.Cond) error,
-) error {
+// readMine reads something of the caller's. After a write it may be gone: deleted meanwhile, from elsewhere.
+func readMine[T any](a *API, r *http.Request, read reader[T]) (now catalog.Stored[T], err error) {
+	err = a.view(r, func(v *catalog.View) error {
+		var ok bool
+		if now, ok, err = read(v); err == nil && !ok {
+			err = notFound("api.readMine")
+		}
+		return err
+	})
+	return now, err
+}
+
+// deleteMine deletes something of the caller's.
+func deleteMine[T any](a *API, w http.ResponseWriter, r *http.Request, read reader[T], del func(*catalog.Tx, catalog.Cond) error) error {
 	pre, err := preconditionOf(r)
 	if err != nil {
 		return err
 	}
 	err = a.update(w, r, func(tx *catalog.Tx) error {
-		old, exists, err := read(&tx.View, me(r), myCourse(r))
+		old, exists, err := read(&tx.View)
 		if err != nil {
 			return err
 		}
@@ -155,7 +165,7 @@ func deleteMine[T any](
 }
 
 func (a *API) deleteMyReview(w http.ResponseWriter, r *http.Request) error {
-	return deleteMine(a, w, r, (*catalog.View).MyReview, func(tx *catalog.Tx, cond catalog.Cond) error {
+	return deleteMine(a, w, r, own(r, myCourse(r), (*catalog.View).MyReview), func(tx *catalog.Tx, cond catalog.Cond) error {
 		return tx.DeleteReview(me(r), myCourse(r), cond)
 	})
 }
@@ -197,7 +207,7 @@ func (a *API) putMyEnrollment(w http.ResponseWriter, r *http.Request) error {
 		body.State = catalog.Active
 	}
 	return putMine(a, w, r, myEntity[catalog.Enrollment]{
-		read: (*catalog.View).MyEnrollment,
+		read: own(r, myCourse(r), (*catalog.View).MyEnrollment),
 		put: func(tx *catalog.Tx, cond catalog.Cond) error {
 			_, err := tx.PutEnrollment(me(r), myCourse(r), body.State, cond)
 			return err
@@ -207,7 +217,7 @@ func (a *API) putMyEnrollment(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) deleteMyEnrollment(w http.ResponseWriter, r *http.Request) error {
-	return deleteMine(a, w, r, (*catalog.View).MyEnrollment, func(tx *catalog.Tx, cond catalog.Cond) error {
+	return deleteMine(a, w, r, own(r, myCourse(r), (*catalog.View).MyEnrollment), func(tx *catalog.Tx, cond catalog.Cond) error {
 		return tx.DeleteEnrollment(me(r), myCourse(r), cond)
 	})
 }
@@ -240,7 +250,7 @@ func (a *API) putMyBookmark(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return putMine(a, w, r, myEntity[catalog.Bookmark]{
-		read: (*catalog.View).MyBookmark,
+		read: own(r, myCourse(r), (*catalog.View).MyBookmark),
 		put: func(tx *catalog.Tx, _ catalog.Cond) error {
 			_, err := tx.PutBookmark(me(r), myCourse(r))
 			return err
@@ -250,7 +260,7 @@ func (a *API) putMyBookmark(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) deleteMyBookmark(w http.ResponseWriter, r *http.Request) error {
-	return deleteMine(a, w, r, (*catalog.View).MyBookmark, func(tx *catalog.Tx, _ catalog.Cond) error {
+	return deleteMine(a, w, r, own(r, myCourse(r), (*catalog.View).MyBookmark), func(tx *catalog.Tx, _ catalog.Cond) error {
 		return tx.DeleteBookmark(me(r), myCourse(r))
 	})
 }

@@ -171,8 +171,14 @@ func parameterField(p *locales.Printer, f *fault.Error, args map[string]any) pro
 	return problemField{Pointer: placeholderValue(p, args["name"]), Code: code, Detail: reason}
 }
 
+// fieldText says what is wrong with a field; a reason that came as a code is said in the caller's language.
 func fieldText(p *locales.Printer, f fault.Field) string {
-	return text(p, "field."+string(f.Code), f.Args)
+	args := f.Args
+	if code, ok := args["reason"].(fault.Code); ok {
+		args = maps.Clone(args)
+		args["reason"] = text(p, "field."+string(code), f.Args)
+	}
+	return text(p, "field."+string(f.Code), args)
 }
 
 // withReason adds what is wrong with a parameter, in the caller's language: the text of its field when the fault names one.

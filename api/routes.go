@@ -26,10 +26,12 @@ type route struct {
 	search       bool     // parameters are search's: it knows them, and which may repeat
 	anyLocale    bool     // locale=* asks for the source text
 	reads        reads
-	lenient      bool // parameters that it does not know are ignored
-	private      bool // about one person: kept by no cache
-	upload       bool // takes a file, and the time for it
-	open         bool // not under /v2: for operators and readers, unlimited, and parameters are ignored
+	lenient      bool          // parameters that it does not know are ignored
+	private      bool          // about one person: kept by no cache
+	upload       bool          // takes a file
+	wait         time.Duration // for one request, in place of the limit: it moves a file
+	stream       bool          // answers for as long as the caller stays
+	open         bool          // not under /v2: for operators and readers, unlimited, and parameters are ignored
 }
 
 func (rt *route) isRead() bool { return rt.method == http.MethodGet }
@@ -65,10 +67,11 @@ func (a *API) table() []route {
 		{method: http.MethodPost, path: "/v2/instantsearch", do: a.instantSearch, query: []string{"after"}, lenient: true, reads: readsIndex},
 		{method: http.MethodGet, path: "/v2/suggest", do: a.suggest, query: []string{"q", "limit"}, reads: readsIndex},
 
-		{method: http.MethodPost, path: "/v2/imports", do: a.postImport, query: []string{"format", "map", "org", "dry_run"}, upload: true},
+		{method: http.MethodPost, path: "/v2/imports", do: a.postImport, query: []string{"format", "map", "org", "dry_run"}, upload: true, wait: uploadWait},
 		{method: http.MethodGet, path: "/v2/imports", do: a.listImports, query: paged()},
 		{method: http.MethodGet, path: "/v2/imports/{id}", do: a.getImport},
 		{method: http.MethodGet, path: "/v2/imports/{id}/errors.csv", do: a.getImportErrors},
+		{method: http.MethodGet, path: "/v2/backup", do: a.getBackup, private: true, wait: backupWait},
 	})
 	routes = append(routes, a.reindexRoutes()...)
 	routes = append(routes, a.syncRoutes()...)
@@ -109,6 +112,16 @@ func (a *API) meRoutes() []route {
 		me(http.MethodGet, "/bookmarks", a.myBookmarks, paged()...),
 		me(http.MethodPut, "/bookmarks/{course}", a.putMyBookmark),
 		me(http.MethodDelete, "/bookmarks/{course}", a.deleteMyBookmark),
+		me(http.MethodGet, "/saved-searches", a.mySavedSearches, paged()...),
+		me(http.MethodPost, "/saved-searches", a.postMySavedSearch),
+		me(http.MethodGet, "/saved-searches/{id}", a.mySavedSearch),
+		me(http.MethodPut, "/saved-searches/{id}", a.putMySavedSearch),
+		me(http.MethodDelete, "/saved-searches/{id}", a.deleteMySavedSearch),
+		me(http.MethodGet, "/notifications", a.myNotifications, paged()...),
+		me(http.MethodPatch, "/notifications/{id}", a.patchMyNotification),
+		me(http.MethodGet, "/devices", a.myDevices, paged()...),
+		me(http.MethodPut, "/devices/{id}", a.putMyDevice),
+		me(http.MethodDelete, "/devices/{id}", a.deleteMyDevice),
 		me(http.MethodGet, "/preferences", a.myPreferences),
 		me(http.MethodPut, "/preferences", a.putMyPreferences),
 		me(http.MethodGet, "/export", a.exportMe),
@@ -145,14 +158,16 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 
 func (a *API) run(rt *route, w http.ResponseWriter, r *http.Request) error {
 	timeout := a.limits.Timeout
-	if rt.upload {
-		timeout = uploadWait
-		// The server's own limit for reading is made for small bodies. Where the writer knows no deadlines there is none to move.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadWait))
+	if rt.wait > 0 {
+		timeout = rt.wait
+		// The server's own limit for reading is made for small bodies, and ends answers too. Where the writer knows no deadlines there is none to move.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(rt.wait))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
-	defer cancel()
-	r = r.WithContext(ctx)
+	if !rt.stream {
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	if !rt.open {
 		if err := a.admit(rt, w, r); err != nil {
 			return err

@@ -95,6 +95,10 @@ func TestPullByChannel(t *testing.T) {
 	if full := s.pull("200", nobody, "channels", "catalog", "fields", "full"); full.doc("course", "C1")["description"] != "" {
 		t.Errorf("the full row is %v", full.doc("course", "C1"))
 	}
+	s.want("200", ask{method: http.MethodPut, path: "/v2/courses/acme~X", as: editor, body: m{"title": "Acme's own", "prerequisites": []string{"C1", "secret"}}})
+	if full := s.pull("200", acmeLearner, "channels", "org", "fields", "full"); !slices.Equal(full.doc("course", "acme~X")["prerequisites"].([]any), []any{"C1"}) {
+		t.Errorf("a draft shows in what is required: %v", full.doc("course", "acme~X"))
+	}
 	if got := s.pull("200", acmeLearner, "channels", "org").changes(); !slices.Equal(got, []string{"course acme~X upsert"}) {
 		t.Errorf("an organization's channel gives %v", got)
 	}
@@ -218,8 +222,15 @@ func TestPushOutcomes(t *testing.T) {
 		m{"n": 6, "kind": "enrollment", "key": "C1", "op": "upsert", "doc": doc(m{"state": "completed"})},
 		m{"n": 7, "kind": "nonsense", "key": "C1", "op": "upsert", "doc": doc(m{})},
 		m{"n": 8, "kind": "bookmark", "key": "C1", "op": "upsert"},
+		m{"n": 9, "kind": "saved_search", "key": "s1", "op": "upsert", "doc": doc(m{"name": "Go", "query": "q=go&min_rating=4", "notify": "daily"})},
+		m{"n": 10, "kind": "saved_search", "key": "s2", "op": "upsert", "doc": doc(m{"name": "Go", "query": "nonsense=1", "notify": "daily"})},
+		m{"n": 11, "kind": "notification", "key": "none", "op": "upsert", "doc": doc(m{"read": true})},
+		m{"n": 12, "kind": "preference", "key": "locale", "op": "upsert", "doc": doc(m{"value": "fr"})},
 	)
-	want := []string{"applied", "applied", "rejected not-found", "rejected not-found", "rejected invalid-fields", "conflict", "rejected invalid-fields", "applied"}
+	want := []string{
+		"applied", "applied", "rejected not-found", "rejected not-found", "rejected invalid-fields", "conflict", "rejected invalid-fields", "applied",
+		"applied", "rejected invalid-fields", "rejected not-found", "applied",
+	}
 	have := []string{}
 	for _, r := range got.results() {
 		line := fmt.Sprint(r["status"])
@@ -246,7 +257,7 @@ func TestPushOutcomes(t *testing.T) {
 	if diff := cmp.Diff(m{"id": "C1/l1", "course": "C1", "lesson": "l1", "position": 5.0, "completed": true, "time_by_device": m{"p1": 60.0, "p2": 7.0}}, row["doc"]); diff != "" {
 		t.Error(diff)
 	}
-	if own := s.push("200", learner, "p1", m{"n": 9, "kind": "bookmark", "key": "C1", "op": "delete"}).results()[0]; own["status"] != "applied" {
+	if own := s.push("200", learner, "p1", m{"n": 13, "kind": "bookmark", "key": "C1", "op": "delete"}).results()[0]; own["status"] != "applied" {
 		t.Errorf("the client that set the mark: %v", own)
 	}
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/carrel-lms/carrel/fault"
@@ -101,15 +102,16 @@ func (v *View) Card(c Stored[Course], l Locale) (Card, error) {
 // present makes a card, and returns what a document needs besides.
 func (v *View) present(c Stored[Course], l Locale) (Card, Text, CourseStats, error) {
 	text, in := c.Value.TextIn(l)
-	stats, _, err := v.CourseStats(c.Value.ID)
+	known, _, err := shared[CourseStats](v, KindCourseStats, string(c.Value.ID))
+	stats := known.Value
 	if err != nil {
 		return Card{}, text, stats, err
 	}
 	card := Card{
 		ID: c.Value.ID, Title: text.Title, Summary: text.Summary, Locale: in, Language: c.Value.Language,
-		Tags: orEmpty(c.Value.Tags), Category: orNil(c.Value.Category), Level: orNil(c.Value.Level),
-		Rating: stats.Rating, RatingCount: stats.Total.N, EnrollmentCount: stats.Enrollments,
-		DurationMinutes: orNil(c.Value.DurationMinutes), Price: c.Value.Price, Currency: orNil(c.Value.Currency),
+		Tags: orEmpty(slices.Clone(c.Value.Tags)), Category: orNil(c.Value.Category), Level: orNil(c.Value.Level),
+		Rating: copied(stats.Rating), RatingCount: stats.Total.N, EnrollmentCount: stats.Enrollments,
+		DurationMinutes: orNil(c.Value.DurationMinutes), Price: copied(c.Value.Price), Currency: orNil(c.Value.Currency),
 		Provider: orNil(c.Value.Provider), ImageURL: orNil(c.Value.ImageURL), URL: orNil(c.Value.URL),
 		Availability: AvailabilityAt(c.Value, v.c.now()), Org: orNil(OrgOf(string(c.Value.ID))), State: c.Value.State,
 		UpdatedAt: c.At, Version: c.Version,
@@ -123,20 +125,21 @@ func (v *View) cardInstructors(ids []InstructorID) ([]CardInstructor, *float64, 
 	list := make([]CardInstructor, 0, len(ids))
 	sum := Sum{}
 	for _, id := range ids {
-		who, ok, err := v.Instructor(id)
+		id = nfc(id)
+		who, ok, err := shared[Instructor](v, KindInstructor, string(id))
 		if err != nil {
 			return nil, nil, err
 		}
 		if !ok {
 			continue
 		}
-		stats, _, err := v.InstructorStats(id)
+		stats, _, err := shared[InstructorStats](v, KindInstructorStats, string(id))
 		if err != nil {
 			return nil, nil, err
 		}
-		list = append(list, CardInstructor{ID: id, Name: who.Value.Name, Rating: stats.Rating})
-		if stats.Rating != nil {
-			sum.Sum += *stats.Rating
+		list = append(list, CardInstructor{ID: id, Name: who.Value.Name, Rating: copied(stats.Value.Rating)})
+		if stats.Value.Rating != nil {
+			sum.Sum += *stats.Value.Rating
 			sum.N++
 		}
 	}
@@ -201,6 +204,15 @@ func orNil[T comparable](v T) *T {
 		return nil
 	}
 	return &v
+}
+
+// copied is the same value elsewhere: a card is the caller's, what it is made from is shared.
+func copied[T any](v *T) *T {
+	if v == nil {
+		return nil
+	}
+	c := *v
+	return &c
 }
 
 func orEmpty[T any](list []T) []T {

@@ -53,6 +53,11 @@ type Config struct {
 	Logger      *slog.Logger     // slog.Default when nil
 	StatsEvery  time.Duration    // how often changed sums become stats entities; 0 = StatsInterval
 	LockTimeout time.Duration    // how long Open waits for another process; 0 = one second
+
+	// ReadOnly opens a catalog for looking only: nothing is written, neither in Path nor in Secrets, commands fail, and who is erased is not known.
+	ReadOnly bool
+	// Rebuild builds the catalog's own tables again, whatever state they are in.
+	Rebuild bool
 }
 
 // Catalog is the open catalog. Its methods are safe for concurrent use.
@@ -62,6 +67,7 @@ type Catalog struct {
 	log     *coursesync.Bolt
 	turns   *semaphore.Weighted // one for each command, maxCommands for one that runs alone
 	learner learnerState        // salt and erased learners
+	kept    kept                // entities that readers asked for
 }
 
 // Open opens or makes a catalog. Errors: fault.Locked when another process holds it, fault.NewerFormat.
@@ -75,11 +81,16 @@ func Open(cfg Config) (*Catalog, error) {
 	c := &Catalog{cfg: cfg, now: cfg.Now, turns: semaphore.NewWeighted(maxCommands)}
 	log, err := coursesync.OpenBolt(coursesync.BoltConfig{
 		Path: cfg.Path, Zero: zero{}, Now: cfg.Now, Logger: cfg.Logger, LockTimeout: cfg.LockTimeout,
+		ReadOnly: cfg.ReadOnly, RebuildZero: cfg.Rebuild,
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.log = log
+	if cfg.ReadOnly {
+		c.learner = learnerState{secrets: &secrets{}}
+		return c, nil
+	}
 	if err := c.openLearner(); err != nil {
 		log.Close() // the reason that we give up is the better one to report
 		return nil, err

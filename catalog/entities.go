@@ -23,6 +23,9 @@ const (
 	KindBookmark        coursesync.Kind = "bookmark"         // learner/course
 	KindMembership      coursesync.Kind = "membership"       // learner/org
 	KindPreference      coursesync.Kind = "preference"       // learner/name
+	KindSavedSearch     coursesync.Kind = "saved_search"     // learner/id
+	KindDevice          coursesync.Kind = "device"           // learner/id; never sent by sync: it holds a token
+	KindNotification    coursesync.Kind = "notification"     // learner/id
 	KindImport          coursesync.Kind = "import"           // import id
 	KindSetting         coursesync.Kind = "setting"          // name
 	KindErasure         coursesync.Kind = "erasure"          // salted hash of the learner

@@ -42,6 +42,9 @@ func (tx *Tx) eraseAt(who LearnerID, at time.Time) error {
 			return err
 		}
 	}
+	if err := tx.dropTokens(who); err != nil {
+		return err
+	}
 	return tx.erase(KindErasure, tx.c.learner.hash(who), channelStaff, learnerChannel(who), Erasure{At: at})
 }
 

@@ -191,7 +191,7 @@ func TestErasureSurvivesARestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.log.Backup(t.Context(), f); err != nil {
+	if err := c.log.Backup(t.Context(), f, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {

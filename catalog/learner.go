@@ -10,7 +10,8 @@ import (
 
 // kindAccount is one entity for each learner (key: the learner), in the learner's channel and never sent by sync. Whatever a learner makes
 // anew that others count writes it, and [Tx.Erase] reads it: so an erasure that did not see the newest review loses and runs again. It
-// also counts, which bounds what one erasure has to look at.
+// also counts, which bounds what one erasure has to look at. What is bounded otherwise (saved searches) writes it too when it is made: of two who
+// make the last one allowed, the second loses and counts again.
 const kindAccount coursesync.Kind = "account"
 
 const (
@@ -95,7 +96,7 @@ func (tx *Tx) mayActFor(op string, who LearnerID) error {
 	return nil
 }
 
-// openAccount is called by all that a learner makes anew and that others count: see kindAccount.
+// openAccount is called by all that a learner makes anew and that others count, or that is bounded: see kindAccount.
 func (tx *Tx) openAccount(op string, who LearnerID, enrollments int) error {
 	key := learnerKey(who)
 	s, _, err := load[account](&tx.View, kindAccount, key)

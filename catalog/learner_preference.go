@@ -91,9 +91,14 @@ func (p *problems) preferences(given Preferences) Preferences {
 		}
 	}
 	if given.Timezone != "" && !validTimezone(given.Timezone) {
-		p.add("/timezone", fault.BadValue, "is no IANA time zone", "allowed", "UTC, Europe/Paris, Asia/Shanghai, America/New_York …")
+		p.timezone("/timezone")
 	}
 	return given
+}
+
+// timezone refuses a time zone.
+func (p *problems) timezone(pointer string) {
+	p.add(pointer, fault.BadValue, "is no IANA time zone", "allowed", "UTC, Europe/Paris, Asia/Shanghai, America/New_York …")
 }
 
 // validTimezone reports whether a name is one of the IANA database. What a machine keeps beside it is good on that machine only.

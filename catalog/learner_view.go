@@ -134,8 +134,8 @@ type ExportItem struct {
 	Body    any            `json:"body"` // the JSON that is stored, decoded
 }
 
-// Export returns everything held about a learner, by kind, as the log holds it. It reads the learner's channel and not a list of kinds, so
-// that no kind can be forgotten.
+// Export returns everything held about a learner, by kind, as the log holds it, but for the tokens of devices. It reads the learner's channel and not
+// a list of kinds, so that no kind can be forgotten.
 func (c *Catalog) Export(ctx context.Context, who LearnerID) (map[coursesync.Kind][]ExportItem, error) {
 	export := map[coursesync.Kind][]ExportItem{}
 	if !validLearner(who) {
@@ -155,6 +155,9 @@ func (c *Catalog) Export(ctx context.Context, who LearnerID) (map[coursesync.Kin
 		}
 		if err := json.Unmarshal(ch.Body, &item.Body); err != nil {
 			return nil, fault.Wrap("catalog.Export", fault.Corrupt, err).WithFix("%s %q cannot be read; restore a backup", ch.Kind, ch.Key)
+		}
+		if body, ok := item.Body.(map[string]any); ok && ch.Kind == KindDevice {
+			delete(body, fieldToken)
 		}
 		export[ch.Kind] = append(export[ch.Kind], item)
 	}

@@ -49,6 +49,18 @@ func (v *View) Category(id CategoryID) (Stored[Category], bool, error) {
 // CourseFor returns a course that the actor may see, else fault.NotFound. Archived ones are returned.
 func (v *View) CourseFor(actor Actor, id CourseID) (Stored[Course], error) {
 	s, ok, err := v.Course(id)
+	return visible(actor, s, ok, err)
+}
+
+// SharedCourseFor is CourseFor for those who only show the course: it is kept decoded and given to others too, so nothing that its pointers, lists and
+// maps hold may be changed.
+func (v *View) SharedCourseFor(actor Actor, id CourseID) (Stored[Course], error) {
+	s, ok, err := shared[Course](v, KindCourse, string(nfc(id)))
+	return visible(actor, s, ok, err)
+}
+
+// visible is fault.NotFound for a course that is not there for the actor.
+func visible(actor Actor, s Stored[Course], ok bool, err error) (Stored[Course], error) {
 	if err != nil {
 		return s, err
 	}

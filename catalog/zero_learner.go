@@ -19,6 +19,7 @@ const (
 	tableOverall     = "overall"     // subjectCourse or subjectInstructor; value: micros, the sum over the public catalog
 	tableTrailing    = "trailing"    // subject and id of each whose stats entity is not what the tables say
 	tablePriced      = "priced"      // subject, prior in its stats entity (8 bytes), id of each that is rated
+	tableTokens      = "tokens"      // hash of a token, device (as in keys) that has it
 )
 
 // A subject is what has stats; it starts keys.
@@ -79,6 +80,8 @@ func zeroLearner(t *tables, a coursesync.Applied) error {
 		return zeroReview(t, a)
 	case KindEnrollment:
 		return zeroEnrollment(t, a)
+	case KindDevice:
+		return zeroDevice(t, a)
 	case KindCourseStats:
 		return zeroCourseStats(t, a)
 	case KindInstructor:

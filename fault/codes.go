@@ -51,6 +51,7 @@ const (
 	EnrollClosed      Code = "enrollment-closed"
 	HasDependents     Code = "has-dependents"  // other things refer to it
 	ReindexRunning    Code = "reindex-running" // the search index is being rebuilt already
+	BackupRunning     Code = "backup-running"  // one is being taken already
 	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"
 	CursorBehind      Code = "cursor-behind" // there is something to be pulled first
@@ -84,6 +85,7 @@ const (
 	BadLocale    Code = "bad-locale"
 	BadValue     Code = "bad-value"  // args: allowed
 	BadFilter    Code = "bad-filter" // of InstantSearch; args: value (where it cannot be read)
+	BadQuery     Code = "bad-query"  // the parameters of a saved search; args: name, reason, and those of the reason
 	BadEncoding  Code = "bad-encoding"
 	UnknownField Code = "unknown-field"
 	UnknownRef   Code = "unknown-reference" // args: id
@@ -107,7 +109,7 @@ var kinds = map[Code]Kind{
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
-	ReindexRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
+	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
 	IdempotencyReused: KindUnprocessable, RateLimited: KindTooMany,
 	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable,
@@ -127,7 +129,7 @@ func (c Code) Kind() Kind {
 
 // FieldCodes lists the codes that a field can carry, for the test that every text exists.
 var FieldCodes = []Code{
-	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue, BadFilter,
+	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue, BadFilter, BadQuery,
 	BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
 	BrokenQuote, Duplicate, NoWord, TooManyWords,
 }

@@ -144,6 +144,21 @@ func TestFinds(t *testing.T) {
 	}
 }
 
+// TestExclusionIsOfOneSearch: searches share what their callers see, not what they exclude.
+func TestExclusionIsOfOneSearch(t *testing.T) {
+	t.Parallel()
+	x := handmade(t)
+	all := find(t, x, search.Request{Q: "-qqqqqqqqqq"}).Total
+	for _, q := range []string{"-python", "-c++ -python", `data -"from data"`} {
+		if n := find(t, x, search.Request{Q: q}).Total; n >= all {
+			t.Errorf("%s finds %d of %d", q, n, all)
+		}
+		if n := find(t, x, search.Request{Q: "-qqqqqqqqqq", FacetLimit: len(q)}).Total; n != all {
+			t.Errorf("after %s only %d of %d are there", q, n, all)
+		}
+	}
+}
+
 func sameWords(a, b string) bool {
 	count := map[string]int{}
 	for w := range strings.FieldsSeq(a) {

@@ -314,7 +314,7 @@ func (one *part) show(ctx context.Context, m *matches) ([]BatchHit, error) {
 	}
 	return hits, one.x.cfg.Catalog.View(ctx, func(v *catalog.View) error {
 		for _, k := range keys {
-			course, err := v.CourseFor(one.req.Actor, k.id)
+			course, err := v.SharedCourseFor(one.req.Actor, k.id)
 			if fault.Is(err, fault.NotFound) || err == nil && !one.wants(course.Value) {
 				continue
 			}

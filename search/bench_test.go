@@ -2,8 +2,13 @@ package search_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/search"
@@ -55,15 +60,46 @@ func BenchmarkSearch(b *testing.B) {
 					b.ReportMetric(float64(total), "hits")
 				})
 			}
-			b.Run("suggest", func(b *testing.B) {
-				for b.Loop() {
-					if _, err := x.Suggest(context.Background(), catalog.Actor{}, catalog.English, o[0][:3], 8); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
 		})
 	}
+}
+
+// BenchmarkSuggest measures the completion of beginnings of common words, by language and by how much was typed, in a catalog of three languages.
+func BenchmarkSuggest(b *testing.B) {
+	o := benchLanguages[1].options
+	_, x := filled(b, o)
+	suggestLengths(b, x, o)
+}
+
+func suggestLengths(b *testing.B, x *search.Index, o searchtest.Options) {
+	b.Helper()
+	const words = 200 // the commonest
+	for _, l := range suggestLocales {
+		common := searchtest.CommonWords(l, o)[:words]
+		for _, runes := range []int{1, 2, 3, 5} {
+			b.Run(fmt.Sprintf("%s-%d", l, runes), func(b *testing.B) {
+				var took []time.Duration
+				for b.Loop() {
+					n := len(took)
+					typed := []rune(common[n%words] + common[n*7%words] + common[n*11%words])
+					prefix := blank(8*n+runes) + string(typed[:min(runes, len(typed))])
+					began := time.Now()
+					if _, err := x.Suggest(context.Background(), catalog.Actor{}, l, prefix, 8); err != nil {
+						b.Fatal(err)
+					}
+					took = append(took, time.Since(began))
+				}
+				slices.Sort(took)
+				b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+				b.ReportMetric(float64(took[len(took)*95/100].Microseconds()), "p95-µs")
+			})
+		}
+	}
+}
+
+// blank writes a number in blanks. Before what is typed it makes each request another one, so that no kept response answers.
+func blank(n int) string {
+	return strings.NewReplacer("0", " ", "1", "\t").Replace(strconv.FormatInt(int64(n), 2))
 }
 
 // BenchmarkBuild measures the building of an index from the log, and its opening.

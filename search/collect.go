@@ -88,14 +88,19 @@ func (c *collector) value(pg *page, j uint8, i int32, m *matches) (num float64, 
 	}
 	r := p.x.ranking
 	match, text := p.wordFactors(m, i)
-	if -(match + text + r.small + r.phrase) > c.worst {
+	title := 0.0
+	if p.mayHold(m, i) {
+		title = r.phrase
+	}
+	if -(match + text + title + r.small) > c.worst {
 		return 0, false, true
 	}
 	sum := p.factors(pg.hot, j).sum()
-	if -(match + text + sum + r.phrase) > c.worst {
-		return 0, false, true
+	if title > 0 && -(match+text+title+sum) <= c.worst {
+		title = p.phrase(m, i)
 	}
-	return -p.score(m, i, pg.hot, j), false, false
+	num = -(match + text + title + sum) // in the order of plan.score: equal hits must be equal to the last bit
+	return num, false, false
 }
 
 // filter returns the rows that pass all filters, and leaves those that fail a single one in failed: that one's facet counts them still.

@@ -72,8 +72,9 @@ type page struct {
 
 	hot *hot // made from the rows when the page is sealed
 
-	keys  [locales]atomic.Pointer[[pageRows]string] // of collation
-	folds [locales]atomic.Pointer[[pageRows]string] // of titles, for suggestions
+	keys   [locales]atomic.Pointer[[pageRows]string] // of collation
+	folds  [locales]atomic.Pointer[[pageRows]string] // of titles
+	starts [locales]atomic.Pointer[beginnings]       // of their words, for suggestions
 }
 
 // columns are the rows of all courses and what their references mean, at one moment. They never change.
@@ -84,6 +85,8 @@ type columns struct {
 	tags        []*labelInfo
 	categories  []*categoryInfo
 	instructors []*instructorInfo
+	tagged      *keptLabels // of tags
+	taught      *keptLabels // of instructors
 	curation    map[catalog.OrgID]*curation
 	prior       float64 // the mean rating over the catalog
 
@@ -93,6 +96,9 @@ type columns struct {
 		single []float32
 	}
 }
+
+// newColumns returns columns without a row.
+func newColumns() *columns { return &columns{tagged: &keptLabels{}, taught: &keptLabels{}} }
 
 // labelInfo is a tag.
 type labelInfo struct {

@@ -20,7 +20,8 @@ type edit struct {
 
 func newEdit(c *columns, d *dicts) *edit {
 	next := &columns{
-		pages: slices.Clone(c.pages), n: c.n, tags: c.tags, categories: c.categories, instructors: c.instructors, curation: c.curation, prior: c.prior,
+		pages: slices.Clone(c.pages), n: c.n, tags: c.tags, categories: c.categories, instructors: c.instructors,
+		tagged: c.tagged, taught: c.taught, curation: c.curation, prior: c.prior,
 	}
 	return &edit{columns: next, dicts: d, owned: map[*page]bool{}}
 }
@@ -39,11 +40,22 @@ func (e *edit) rowOf(id catalog.CourseID) (int32, *row) {
 	e.n = max(e.n, int(i)+1)
 	p := e.pages[int(i)/pageRows]
 	if !e.owned[p] {
-		p = &page{rows: p.rows, details: p.details, lengths: p.lengths}
+		p = p.copied()
 		e.pages[int(i)/pageRows] = p
 		e.owned[p] = true
 	}
 	return i, &p.rows[int(i)%pageRows]
+}
+
+// copied returns a copy of a page to be written, with what was derived from the titles.
+func (p *page) copied() *page {
+	next := &page{rows: p.rows, details: p.details, lengths: p.lengths}
+	for l := range locales {
+		next.keys[l].Store(p.keys[l].Load())
+		next.folds[l].Store(p.folds[l].Load())
+		next.starts[l].Store(p.starts[l].Load())
+	}
+	return next
 }
 
 // putCourse writes a course's columns and leaves those of its stats.
@@ -58,11 +70,10 @@ func (e *edit) putCourse(c *catalog.Course) int32 {
 	r.price = orNaN(c.Price)
 	r.free = r.price == 0
 	r.published, r.opens, r.closes = micros(c.PublishedAt), micros(c.EnrollmentOpensAt), micros(c.EnrollmentClosesAt)
-	d := e.details(i)
-	d.id = c.ID
+	e.details(i).id = c.ID
 	for l, name := range localeNames {
 		t, _ := c.TextIn(name)
-		d.titles[l] = t.Title
+		e.retitle(i, l, t.Title)
 	}
 	*e.lengths(i) = textLengths(c)
 	return i
@@ -73,7 +84,22 @@ func (e *edit) dropCourse(id catalog.CourseID) {
 	i, r := e.rowOf(id)
 	*e.lengths(i) = [langs]int32{}
 	*r = row{rating: r.rating, ratings: r.ratings, enrollments: r.enrollments, price: math.NaN()}
-	*e.details(i) = details{}
+	for l := range localeNames {
+		e.retitle(i, l, "")
+	}
+	e.details(i).id = ""
+}
+
+// retitle writes a title. What is derived from a page's titles is made again when they change, and not when one of its courses is rated.
+func (e *edit) retitle(i int32, l int, title string) {
+	p, at := e.pages[int(i)/pageRows], &e.details(i).titles[l]
+	if *at == title {
+		return
+	}
+	*at = title
+	p.keys[l].Store(nil)
+	p.folds[l].Store(nil)
+	p.starts[l].Store(nil)
 }
 
 func (e *edit) lengths(i int32) *[langs]int32 {
@@ -151,10 +177,14 @@ func (e *edit) putTag(id string, t *catalog.Tag) (ref, bool) {
 	}
 	old := at(e.tags, r)
 	put(e, 0, &e.tags, r, next)
-	if old == nil || next == nil {
-		return r, old != next
+	changed := old != next
+	if old != nil && next != nil {
+		changed = !maps.Equal(old.label, next.label) || !maps.EqualFunc(old.synonyms, next.synonyms, slices.Equal)
 	}
-	return r, !maps.Equal(old.label, next.label) || !maps.EqualFunc(old.synonyms, next.synonyms, slices.Equal)
+	if changed {
+		e.tagged = &keptLabels{}
+	}
+	return r, changed
 }
 
 // putCategory writes a category (nil: it is gone) and reports whether words of courses, of its own or below it, change by it.
@@ -202,7 +232,11 @@ func (e *edit) putInstructor(id string, i *catalog.Instructor) (ref, bool) {
 		next.name = i.Name
 	}
 	put(e, 2, &e.instructors, r, &next)
-	return r, old == nil && i != nil || old != nil && old.name != next.name
+	changed := old == nil && i != nil || old != nil && old.name != next.name
+	if changed {
+		e.taught = &keptLabels{}
+	}
+	return r, changed
 }
 
 func (e *edit) putInstructorStats(id string, s catalog.InstructorStats) {

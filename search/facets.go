@@ -268,14 +268,25 @@ func (f *counter) visible(i int) bool {
 		return true // these values are no secret
 	}
 	all := f.p.newCounter(f.name, -1)
-	var room [pageRows]uint8
-	for _, pg := range f.p.cols.pages {
-		all.count(pg, f.p.seen(pg.hot, room[:0]))
-	}
+	all.everywhere()
 	if f.name == FacetCategory {
 		all.rollUp()
 	}
 	return all.counts[i] > 0
+}
+
+// everywhere counts over all that the caller sees, whatever the words and filters, or remembers what was counted. The time must not matter for the facet.
+func (f *counter) everywhere() {
+	key := f.p.countsKey(f)
+	if counts, ok := f.p.x.counts.get(key); ok && len(counts) == len(f.counts) {
+		f.counts = counts
+		return
+	}
+	var room [pageRows]uint8
+	for _, pg := range f.p.cols.pages {
+		f.count(pg, f.p.seen(pg.hot, room[:0]))
+	}
+	f.p.x.counts.put(key, f.counts)
 }
 
 // unknown lists, as it was asked for, what a filter names and no course has that the caller sees.

@@ -63,23 +63,22 @@ func (f *Found) Words() []string { return f.words }
 // it takes the part that tells most, with an ellipsis where it was cut; runes ≤ 0 is all of it.
 func (f *Found) In(text string, l catalog.Locale, runes int) (parts []Part, words []string) {
 	lang := analysis.LangOf(string(l))
-	match := func(analysis.Token) bool { return false }
+	sought := analysis.Sought{Match: func(analysis.Token) bool { return false }, Begins: &analysis.Beginnings{}}
 	if f.marks != nil && len(f.marks.terms) > 0 {
-		in := f.marks.in(lang)
-		match = func(t analysis.Token) bool {
-			if !in(t) {
-				return false
+		sought = f.marks.in(lang)
+		if in := sought.Match; len(f.words) > 0 {
+			sought.Match = func(t analysis.Token) bool {
+				if !in(t) {
+					return false
+				}
+				if w := f.words[f.wordOf(t, lang)]; !slices.Contains(words, w) {
+					words = append(words, w)
+				}
+				return true
 			}
-			if w := f.words[f.wordOf(t, lang)]; !slices.Contains(words, w) {
-				words = append(words, w)
-			}
-			return true
-		}
-		if len(f.words) == 0 {
-			match = in
 		}
 	}
-	marked, _ := analysis.Highlight(text, lang, match, runes)
+	marked, _ := analysis.Highlight(text, lang, sought, runes)
 	return partsOf(marked), words
 }
 
@@ -90,7 +89,7 @@ const maxSlips = 2
 func (f *Found) wordOf(t analysis.Token, l analysis.Lang) int {
 	best, least := 0, maxSlips+1
 	for i := range f.each {
-		if f.each[i].in(l)(t) {
+		if f.each[i].in(l).Match(t) {
 			return i
 		}
 		if d := analysis.Distance(f.folds[i], t.Fold, maxSlips); d < least {

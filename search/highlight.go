@@ -47,11 +47,18 @@ func (m *marker) addTerms(l analysis.Lang, terms []string) {
 }
 
 // in returns what to mark in texts of a language.
-func (m *marker) in(l analysis.Lang) func(analysis.Token) bool {
+func (m *marker) in(l analysis.Lang) analysis.Sought {
 	stems, exact := m.terms[l], m.terms[analysis.Other]
-	return func(t analysis.Token) bool {
-		return stems[t.Text] || exact[t.Fold] || m.prefix != "" && strings.HasPrefix(t.Fold, m.prefix) || t.Kind == analysis.KindHan && m.spells(t.Fold)
+	var begins analysis.Beginnings
+	for _, terms := range []map[string]bool{stems, exact} {
+		for t := range terms {
+			begins.Add(t)
+		}
 	}
+	begins.Add(m.prefix)
+	return analysis.Sought{Begins: &begins, Match: func(t analysis.Token) bool {
+		return stems[t.Text] || exact[t.Fold] || m.prefix != "" && strings.HasPrefix(t.Fold, m.prefix) || t.Kind == analysis.KindHan && m.spells(t.Fold)
+	}}
 }
 
 // spells reports whether a pair of Han characters is one of those that the query spells.
@@ -79,7 +86,7 @@ func (m *marker) highlights(c *catalog.Course, l catalog.Locale) map[string]stri
 	}
 	text, in := c.TextIn(l)
 	lang := analysis.LangOf(string(in))
-	match := m.in(lang)
+	sought := m.in(lang)
 	for _, part := range []struct {
 		name, text string
 		runes      int
@@ -87,7 +94,7 @@ func (m *marker) highlights(c *catalog.Course, l catalog.Locale) map[string]stri
 		if part.text == "" {
 			continue
 		}
-		if s, ok := analysis.Highlight(part.text, lang, match, part.runes); ok {
+		if s, ok := analysis.Highlight(part.text, lang, sought, part.runes); ok {
 			marked[part.name] = s
 		}
 	}

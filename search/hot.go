@@ -1,5 +1,7 @@
 package search
 
+import "encoding/binary"
+
 // hot holds the rows of a page column by column: what every search walks over lies side by side, which is several times as fast as walking
 // over rows. It is made from the rows when a page is sealed.
 type hot struct {
@@ -77,6 +79,37 @@ func (p *plan) seen(h *hot, list []uint8) []uint8 {
 		}
 	}
 	return list
+}
+
+// seesIn reports whether the caller sees a row of a page, as seen does.
+func (p *plan) seesIn(h *hot, row uint8) bool {
+	org := h.org[row]
+	return int(org) < len(p.allowed) && p.allowed[org]>>h.state[row]&1 == 1
+}
+
+// sight is what a caller sees: which rows, and how many. It is shared by all searches of callers who see the same.
+type sight struct {
+	visible []bool
+	total   int
+}
+
+// sight makes what the caller sees, or remembers it.
+func (p *plan) sight() sight {
+	key := append(binary.LittleEndian.AppendUint64(nil, p.cols.id), p.allowed...)
+	if s, ok := p.x.sights.get(key); ok {
+		return s
+	}
+	s := sight{visible: make([]bool, p.cols.n)}
+	var room [pageRows]uint8
+	for n, pg := range p.cols.pages {
+		list := p.seen(pg.hot, room[:0])
+		s.total += len(list)
+		for _, j := range list {
+			s.visible[n*pageRows+int(j)] = true
+		}
+	}
+	p.x.sights.put(key, s)
+	return s
 }
 
 // sees reports whether the caller sees a row, as seen does.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/search/query"
 )
@@ -47,6 +48,31 @@ func TestCacheIsBounded(t *testing.T) {
 	c.put([]byte("huge"), make([]byte, limit/4))
 	if _, ok := c.get([]byte("huge")); ok {
 		t.Error("one value took a quarter of the room")
+	}
+}
+
+// What was derived from titles is kept when anything else of a course changes.
+func TestRatingsKeepBeginnings(t *testing.T) {
+	course := catalog.Course{ID: "a", Language: catalog.English, Text: catalog.Text{Title: "Knots"}}
+	e := newEdit(newColumns(), newDicts())
+	e.putCourse(&course)
+	cols := e.seal()
+	const locale = 1
+	made := cols.pages[0].beginnings(locale)
+	for _, tt := range []struct {
+		name   string
+		change func(e *edit)
+		kept   bool
+	}{
+		{"rated", func(e *edit) { e.putStats(course.ID, catalog.CourseStats{Enrollments: 3}) }, true},
+		{"published", func(e *edit) { course.State = catalog.Published; e.putCourse(&course) }, true},
+		{"renamed", func(e *edit) { course.Title = "Bends"; e.putCourse(&course) }, false},
+	} {
+		next := newEdit(cols, e.dicts)
+		tt.change(next)
+		if kept := next.seal().pages[0].starts[locale].Load() == made; kept != tt.kept {
+			t.Errorf("%s: kept %v", tt.name, kept)
+		}
 	}
 }
 

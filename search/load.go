@@ -16,7 +16,7 @@ const loaders = 2
 // loadColumns makes the columns from the catalog. It reads in short transactions, so what it sees is not of one moment: follow on from a place
 // before it began, and all is right in the end.
 func loadColumns(ctx context.Context, c *catalog.Catalog, d *dicts) (*columns, error) {
-	e := newEdit(&columns{}, d)
+	e := newEdit(newColumns(), d)
 	err := c.View(ctx, func(v *catalog.View) error {
 		p, err := v.Priors()
 		e.prior = p.Course

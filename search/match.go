@@ -161,20 +161,23 @@ func (m *matcher) settle(text string, written bool) {
 		e = explainedWord{text: text, score: make([]float32, len(m.best)), quality: make([]float32, len(m.best)), tier: make([]uint8, len(m.best))}
 		m.out.explained = append(m.out.explained, e)
 	}
-	all := m.out.all()
+	all, adds := m.out.all(), m.adds(m.out.all())
 	for _, i := range m.current {
 		if m.found[i] == 0 {
 			m.out.rows = append(m.out.rows, i)
 		}
 		tier := m.tier[i] &^ titled
-		s, q := m.best[i]*weight, m.qualities[tier]
+		s := m.best[i] * weight
 		if !all { // of many words any will do: then how each of them matched is part of its weight
-			s, q = s*q, 0
+			s *= m.qualities[tier]
 		}
 		m.score[i] += s
-		m.found[i] += oneWord + tallied(m.tier[i]>>titledShift)*oneInTitle + tallied(q*qualitySteps+0.5)<<qualityAt
+		m.found[i] += adds[m.tier[i]]
 		if e.score != nil {
-			e.score[i], e.quality[i], e.tier[i] = s, q, tier
+			e.score[i], e.tier[i] = s, tier
+			if all {
+				e.quality[i] = m.qualities[tier]
+			}
 		}
 		m.best[i] = 0
 	}

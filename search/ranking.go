@@ -236,10 +236,15 @@ func (p *plan) wordFactors(m *matches, i int32) (match, text float64) {
 	return matchWeight * m.found[i].quality(), text
 }
 
+// mayHold reports whether a title may hold the query as it stands: one has each of its words.
+func (p *plan) mayHold(m *matches, i int32) bool {
+	return m != nil && p.folded != "" && p.x.ranking.phrase != 0 && m.found[i].titled() >= m.words
+}
+
 // phrase is what a title gives that holds the query as it stands, in the caller's language or the course's own. Only titles with all of the words
 // are looked at.
 func (p *plan) phrase(m *matches, i int32) float64 {
-	if m == nil || p.folded == "" || p.x.ranking.phrase == 0 || m.found[i].titled() < m.words {
+	if !p.mayHold(m, i) {
 		return 0
 	}
 	share := 0.0

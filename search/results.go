@@ -14,8 +14,12 @@ const (
 	filtersBytes = 16 << 20
 	// countsBytes bounds the counts of facets over everything, which are kept for each view of the catalog.
 	countsBytes = 8 << 20
+	// sightsBytes bounds which rows callers see, a byte for each row: so that half a million courses fit, seen in several ways.
+	sightsBytes = 8 << 20
 	// suggestionsBytes bounds the suggestions that are kept: what is typed first is the same for all.
 	suggestionsBytes = 4 << 20
+	// pastBytes bounds of how many past queries it is kept whether they find something: some thousands.
+	pastBytes = 1 << 20
 )
 
 // outcome is a response without what is of one request only.
@@ -40,10 +44,16 @@ func newCounts() *cache[[]int32] {
 	return newCache(countsBytes, func(counts []int32) int64 { return int64(4 * len(counts)) })
 }
 
+func newSights() *cache[sight] {
+	return newCache(sightsBytes, func(s sight) int64 { return int64(len(s.visible)) })
+}
+
 func newSuggestions() *cache[[]Suggestion] {
 	const each = 128 // bytes, about
 	return newCache(suggestionsBytes, func(list []Suggestion) int64 { return int64(each * (1 + len(list))) })
 }
+
+func newPast() *cache[bool] { return newCache(pastBytes, func(bool) int64 { return 0 }) }
 
 // heavyKept is how many queries are remembered that turned out to be expensive.
 const heavyKept = 1024
@@ -64,8 +74,12 @@ func (h heavy) add(q string) { h.c.put([]byte(q), struct{}{}) }
 
 // resultKey names everything that a response depends on: the generation, the time, what the caller may see, and the request.
 func (x *Index) resultKey(gen *generation, r *Request) []byte {
-	key := binary.LittleEndian.AppendUint64(nil, gen.id)
-	key = binary.LittleEndian.AppendUint64(key, uint64(x.cfg.Now().UnixNano()/int64(resultsFor)))
+	return viewKey(binary.LittleEndian.AppendUint64(nil, uint64(x.cfg.Now().UnixNano()/int64(resultsFor))), gen, r)
+}
+
+// viewKey appends to a key everything that a response depends on but the time.
+func viewKey(key []byte, gen *generation, r *Request) []byte {
+	key = binary.LittleEndian.AppendUint64(key, gen.id)
 	sees := byte(0)
 	if r.Actor.Staff() {
 		sees |= 1

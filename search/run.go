@@ -149,20 +149,11 @@ func (p *plan) newMatcher() (m *matcher, done func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := p.x.borrow(p.cols.n)
+	s, seen := p.x.borrow(p.cols.n), p.sight()
+	s.visible, s.explain = seen.visible, p.req.Explain
 	m = &matcher{
-		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, cols: p.cols, words: p.x.dicts.words,
+		scratch: s, lookup: l, turn: p.turn, ranking: p.x.ranking, cols: p.cols, words: p.x.dicts.words, total: seen.total,
 		out: &matches{score: s.score, found: s.found, visible: s.visible, rows: s.rows},
-	}
-	s.explain = p.req.Explain
-	clear(s.visible)
-	var room [pageRows]uint8
-	for n, pg := range p.cols.pages {
-		list := p.seen(pg.hot, room[:0])
-		m.total += len(list)
-		for _, j := range list {
-			s.visible[n*pageRows+int(j)] = true
-		}
 	}
 	return m, func() {
 		p.reader.lookups.Put(l)
@@ -187,12 +178,23 @@ func (p *plan) match() (found *matches, done func(), err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, i := range rows {
-			m.visible[i] = false
-		}
+		m.hide(rows)
 	}
 	p.pin(m.out)
 	return m.out, done, nil
+}
+
+// fewRows is the part of all rows up to which the rows that were found are put in order, rather than looked for among all.
+const fewRows = 64
+
+// few returns the rows with any of the words in the order of the columns, when they are few enough for that to pay; else nil.
+func (m *matches) few(n int) []int32 {
+	if m.words == 0 || len(m.rows) > n/fewRows {
+		return nil
+	}
+	slices.Sort(m.rows)
+	m.rows = slices.Compact(m.rows) // a pin may be there twice
+	return m.rows
 }
 
 // taker takes rows of a page that the caller sees and the query has found.
@@ -205,20 +207,28 @@ type taker interface {
 func (p *plan) collect(c taker, m *matches) {
 	var room [pageRows]uint8
 	need := 1
+	var few []int32
 	if m != nil {
-		need = max(m.need, 1)
+		need, few = max(m.need, 1), m.few(p.cols.n)
 	}
 	for n, pg := range p.cols.pages {
 		first := n * pageRows
 		last := min(first+pageRows, p.cols.n)
 		list := room[:0]
-		if m != nil && m.words > 0 {
+		switch {
+		case few != nil:
+			for ; len(few) > 0 && int(few[0]) < last; few = few[1:] {
+				if i := few[0]; m.found[i].words() >= need && m.visible[i] {
+					list = append(list, uint8(int(i)-first)) //nolint:gosec // pageRows is 256
+				}
+			}
+		case m != nil && m.words > 0:
 			for j, found := range m.found[first:last] {
 				if found.words() >= need && m.visible[first+j] {
 					list = append(list, uint8(j))
 				}
 			}
-		} else {
+		default:
 			list = p.seen(pg.hot, list)
 			if m != nil {
 				list = slices.DeleteFunc(list, func(j uint8) bool { return !m.visible[first+int(j)] })
@@ -248,7 +258,7 @@ func (p *plan) show(ctx context.Context, resp *Response, c *collector, m *matche
 	resp.Hits = make([]Hit, 0, len(c.top))
 	return p.x.cfg.Catalog.View(ctx, func(v *catalog.View) error {
 		for _, k := range c.top {
-			course, err := v.CourseFor(p.req.Actor, k.id)
+			course, err := v.SharedCourseFor(p.req.Actor, k.id)
 			if fault.Is(err, fault.NotFound) || err == nil && !p.wants(course.Value) {
 				continue
 			}

@@ -1,9 +1,12 @@
 package search
 
-// scratch is what a search computes in: arrays with a place for each row, kept from one search to the next. All but visible is zero when it is
-// not in use.
+import "math"
+
+// scratch is what a search computes in: arrays with a place for each row, kept from one search to the next. All but visible and own is zero when it
+// is not in use.
 type scratch struct {
-	visible []bool
+	visible []bool    // shared with other searches, unless it is own
+	own     []bool    // without the rows that this query excludes
 	score   []float32 // by all words so far
 	found   []tallied // what of them was found
 	best    []float32 // by the current word
@@ -28,14 +31,13 @@ type tally struct {
 // borrow returns a scratch with room for n rows.
 func (x *Index) borrow(n int) *scratch {
 	s, _ := x.pool.Get().(*scratch)
-	if s == nil || cap(s.visible) < n {
+	if s == nil || len(s.score) < n {
 		room := n + n/8 + pageRows // for the courses that will come
 		s = &scratch{
-			visible: make([]bool, room), score: make([]float32, room), found: make([]tallied, room),
-			best: make([]float32, room), tier: make([]uint8, room), tally: make([]tally, room),
+			score: make([]float32, room), found: make([]tallied, room), best: make([]float32, room), tier: make([]uint8, room),
+			tally: make([]tally, room),
 		}
 	}
-	s.visible = s.visible[:n]
 	s.rows, s.current, s.noted, s.explain = s.rows[:0], s.current[:0], s.noted[:0], false
 	return s
 }
@@ -48,7 +50,7 @@ func (x *Index) giveBack(s *scratch, rows []int32) {
 	for _, i := range s.current {
 		s.best[i] = 0
 	}
-	s.rows = rows[:0]
+	s.rows, s.visible = rows[:0], nil
 	x.pool.Put(s)
 }
 
@@ -70,3 +72,27 @@ const (
 func (t tallied) words() int       { return int(t & partOfTallied) }
 func (t tallied) titled() int      { return int(t >> titledAt & partOfTallied) }
 func (t tallied) quality() float64 { return float64(t>>qualityAt) / qualitySteps }
+
+// adds returns what a word adds to the tally of a row, by how it was found there.
+func (m *matcher) adds(all bool) (t [math.MaxUint8 + 1]tallied) {
+	for tier, q := range m.qualities {
+		if !all {
+			q = 0
+		}
+		t[tier] = oneWord + tallied(q*qualitySteps+0.5)<<qualityAt
+		t[tier|titled] = t[tier] + oneInTitle
+	}
+	return t
+}
+
+// hide takes rows away from what the caller sees in this search.
+func (m *matcher) hide(rows []int32) {
+	if len(rows) == 0 {
+		return
+	}
+	m.own = append(m.own[:0], m.visible...)
+	m.visible, m.out.visible = m.own, m.own
+	for _, i := range rows {
+		m.visible[i] = false
+	}
+}

@@ -59,9 +59,11 @@ type Index struct {
 	results   *cache[*outcome] // of generations
 	filters   *cache[[]uint64] // of columns
 	counts    *cache[[]int32]  // of columns
+	sights    *cache[sight]    // of columns
 	dicts     *dicts           // shared by all indexes that come one after another
 
 	suggestions *cache[[]Suggestion]
+	past        *cache[bool] // whether a past query finds something
 	heavy       heavy
 
 	searches atomic.Uint64 // that have begun
@@ -90,8 +92,8 @@ func Open(cfg Config) (*Index, error) {
 		cfg.Logger = slog.Default()
 	}
 	x := &Index{
-		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), counts: newCounts(), suggestions: newSuggestions(), heavy: newHeavy(),
-		dicts: newDicts(),
+		cfg: cfg, ranking: newRanking(cfg.Without), admission: newAdmission(), moved: make(chan struct{}), results: newResults(), filters: newFilters(), counts: newCounts(),
+		sights: newSights(), suggestions: newSuggestions(), past: newPast(), heavy: newHeavy(), dicts: newDicts(),
 	}
 	x.rebuild.asked = make(chan bool, 1)
 	s, err := openLive(cfg.Dir)
@@ -125,8 +127,12 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	x.store, x.replayUntil = s, 0
 	x.outdated.Store(s.version != ownVersion)
 	readyAt := head
-	cols := &columns{}
-	if s.cursor.Log == log.ID() && s.cursor.Seq <= head {
+	cols := newColumns()
+	served, err := serves(ctx, log, s.cursor) // else following will start over, and what an index from before a restore says is wrong meanwhile
+	if err != nil {
+		return err
+	}
+	if served {
 		if cols, err = loadColumns(ctx, x.cfg.Catalog, x.dicts); err != nil {
 			return err
 		}

@@ -114,11 +114,11 @@ func (p *plan) past(want string) ([]candidate, error) {
 		if err != nil || slices.ContainsFunc(q.Clauses, func(c query.Clause) bool { return c.Not }) {
 			continue
 		}
-		n, relaxed, guessed, err := p.total(text)
+		found, err := p.finds(text)
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 && !relaxed && !guessed {
+		if found {
 			list = append(list, candidate{Suggestion: Suggestion{Text: text, Kind: SuggestQuery}, begins: true})
 		}
 		if len(list) == share {
@@ -126,6 +126,22 @@ func (p *plan) past(want string) ([]candidate, error) {
 		}
 	}
 	return list, nil
+}
+
+// finds reports whether a past query finds something by all of its words as they stand, or remembers it: each key that is typed asks again. The time
+// plays no part, since no query asks who can enroll now.
+func (p *plan) finds(text string) (bool, error) {
+	key := viewKey(nil, p.gen, &Request{Actor: p.req.Actor, Locale: p.locale, Q: text})
+	if found, ok := p.x.past.get(key); ok {
+		return found, nil
+	}
+	n, relaxed, guessed, err := p.total(text)
+	if err != nil {
+		return false, err
+	}
+	found := n > 0 && !relaxed && !guessed
+	p.x.past.put(key, found)
+	return found, nil
 }
 
 // similar suggests what a search for the prefix finds: courses, and with typos put right, tags and instructors too.
@@ -160,62 +176,68 @@ func (p *plan) similar() (courses, tags, instructors []candidate, err error) {
 	return courses, tags, instructors, nil
 }
 
-// suggest makes one pass over what the caller sees.
+// suggest completes with what the caller sees.
 func (p *plan) suggest(want string, limit int) (courses, tags, instructors []candidate) {
-	best := chooser{limit: limit}
-	l := localeIndex(p.locale)
-	tagged, taught := p.newCounter(FacetTags, -1), p.newCounter(FacetInstructors, -1)
-	var room [pageRows]uint8
-	for _, pg := range p.cols.pages {
-		folds := pg.foldedTitles(l)
-		list := p.seen(pg.hot, room[:0])
-		tagged.count(pg, list)
-		taught.count(pg, list)
-		for _, j := range list {
-			if begins, ok := matchPrefix(folds[j], want); ok {
-				d := &pg.details[j]
-				best.add(candidate{Suggestion{d.titles[l], SuggestCourse, string(d.id)}, begins, int64(pg.hot.enrollments[j])})
-			}
-		}
-	}
-	return best.list, tagged.suggest(want, SuggestTag, limit), taught.suggest(want, SuggestInstructor, limit)
+	tags = p.labelled(p.newCounter(FacetTags, -1), p.labelsOfTags(), SuggestTag, want, limit)
+	instructors = p.labelled(p.newCounter(FacetInstructors, -1), p.labelsOfInstructors(), SuggestInstructor, want, limit)
+	return p.titled(want, limit), tags, instructors
 }
 
-// suggest chooses among the values of a facet that a visible course has.
-func (f *counter) suggest(want string, kind SuggestionKind, limit int) []candidate {
+// titled chooses among the titles of visible courses.
+func (p *plan) titled(want string, limit int) []candidate {
 	best := chooser{limit: limit}
-	names := f.names()
-	for i, n := range f.counts {
-		if n == 0 {
-			continue
-		}
-		label := f.label(names[i])
-		begins, ok := matchPrefix(analysis.Fold(label), want)
-		if !ok {
-			ok = beginsSpelled(label, want)
-		}
-		if ok {
-			best.add(candidate{Suggestion{label, kind, names[i]}, begins, int64(n)})
+	l := localeIndex(p.locale)
+	for _, pg := range p.cols.pages {
+		words, whole := pg.beginnings(l).find(want)
+		for j := range words.all {
+			begins, weight := whole.has(j), int64(pg.hot.enrollments[j])
+			if p.seesIn(pg.hot, j) && !best.hopeless(begins, weight) {
+				d := &pg.details[j]
+				best.add(candidate{Suggestion{d.titles[l], SuggestCourse, string(d.id)}, begins, weight})
+			}
 		}
 	}
 	return best.list
 }
 
-// matchPrefix reports whether a folded text, or a word in it, begins so.
-func matchPrefix(folded, want string) (begins, ok bool) {
-	if strings.HasPrefix(folded, want) {
-		return true, true
+// labelled chooses among the values of a facet that a visible course has.
+func (p *plan) labelled(f *counter, l *labels, kind SuggestionKind, want string, limit int) []candidate {
+	f.everywhere()
+	best := chooser{limit: limit}
+	names := f.names()
+	add := func(i int, begins bool) {
+		if f.counts[i] > 0 && !best.hopeless(begins, int64(f.counts[i])) && p.knows(names[i]) {
+			best.add(candidate{Suggestion{l.of[i], kind, names[i]}, begins, int64(f.counts[i])})
+		}
 	}
-	return false, beginsWord(folded, want)
+	letters := spelledLetters(want)
+	for n, pg := range l.pages {
+		words, whole := pg.find(want)
+		for j := range min(pageRows, len(f.counts)-n*pageRows) {
+			i, text := n*pageRows+j, uint8(j)
+			if words.has(text) || letters != "" && l.sounds[i]&sound(letters) != 0 && beginsSpelled(l.of[i], letters) {
+				add(i, whole.has(text))
+			}
+		}
+	}
+	return best.list
+}
+
+// minSpelled is from how many letters on pinyin is looked for in labels: fewer are the beginning of too much.
+const minSpelled = 3
+
+// spelledLetters returns the letters of what may be pinyin; "" when it is none.
+func spelledLetters(want string) string {
+	letters := strings.ReplaceAll(want, " ", "")
+	if len(letters) < minSpelled || strings.ContainsFunc(letters, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return ""
+	}
+	return letters
 }
 
 // beginsSpelled reports whether a label has Han characters that are spelled in pinyin as what is typed begins: 机器学习 for jiqixue and for ji qi, as far as
 // typed. Initials say too little while one types.
-func beginsSpelled(label, want string) bool {
-	letters := strings.ReplaceAll(want, " ", "")
-	if len(letters) < minSpelled || strings.ContainsFunc(letters, func(r rune) bool { return r < 'a' || r > 'z' }) {
-		return false
-	}
+func beginsSpelled(label, letters string) bool {
 	runes := []rune(label)
 	for i := range runes {
 		if spelledFrom(runes[i:], letters) {
@@ -224,9 +246,6 @@ func beginsSpelled(label, want string) bool {
 	}
 	return false
 }
-
-// minSpelled is from how many letters on pinyin is looked for in labels: fewer are the beginning of too much.
-const minSpelled = 3
 
 func spelledFrom(runes []rune, letters string) bool {
 	if len(runes) == 0 {
@@ -247,6 +266,18 @@ func spelledFrom(runes []rune, letters string) bool {
 type chooser struct {
 	limit int
 	list  []candidate
+}
+
+// hopeless reports whether a candidate cannot be among the best, whatever its text is.
+func (c *chooser) hopeless(begins bool, weight int64) bool {
+	if len(c.list) < c.limit {
+		return false
+	}
+	worst := &c.list[c.limit-1]
+	if begins != worst.begins {
+		return worst.begins
+	}
+	return weight < worst.weight
 }
 
 func (c *chooser) add(s candidate) {
@@ -320,4 +351,14 @@ func (p *page) foldedTitles(l int) *[pageRows]string {
 		p.folds[l].Store(folds)
 	}
 	return folds
+}
+
+// beginnings returns where the words of a page's titles begin, found when somebody first types in the locale, and kept with the page.
+func (p *page) beginnings(l int) *beginnings {
+	b := p.starts[l].Load()
+	if b == nil {
+		b = newBeginnings(p.foldedTitles(l))
+		p.starts[l].Store(b)
+	}
+	return b
 }

@@ -209,6 +209,17 @@ func TestView(t *testing.T) {
 			t.Errorf("prefix %q, after %q (-want +got):\n%s", c.prefix, c.after, diff)
 		}
 	}
+	if err := b.View(t.Context(), func(v *coursesync.BoltView) error {
+		for _, key := range []string{"a/1", "a/2", "a/3", "b", "c"} {
+			last, ok := v.Get("course", key)
+			if seq, live := v.Version("course", key); live != (ok && last.Op != coursesync.OpDelete) || live && seq != last.Seq {
+				t.Errorf("%s: version %d, %v; its last change is %+v", key, seq, live, last)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	own := errors.New("own")
 	if err := b.View(t.Context(), func(v *coursesync.BoltView) error {
 		if gone, ok := v.Get("course", "a/2"); !ok || gone.Op != coursesync.OpDelete || v.Head() != gone.Seq+1 {
@@ -229,7 +240,7 @@ func TestBackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(b.Backup(t.Context(), f), f.Close()); err != nil {
+	if err := errors.Join(b.Backup(t.Context(), f, nil), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() > 1<<20 {
@@ -246,10 +257,10 @@ func TestBackup(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Backup(ctx, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
+	if err := b.Backup(ctx, &bytes.Buffer{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
-	if err := b.Backup(t.Context(), failing{}); err == nil {
+	if err := b.Backup(t.Context(), failing{}, nil); err == nil {
 		t.Error("a backup that could not be written was reported as done")
 	}
 }

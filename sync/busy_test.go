@@ -63,7 +63,7 @@ func TestBusy(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(b.Backup(ctx, f), f.Close())
+		return errors.Join(b.Backup(ctx, f, nil), f.Close())
 	})
 	f := newCopier()
 	others.Go(func() {
@@ -88,7 +88,7 @@ func wantBackup(t *testing.T, b *coursesync.Bolt, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(b.Backup(t.Context(), f), f.Close()); err != nil {
+	if err := errors.Join(b.Backup(t.Context(), f, nil), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	again := open(t, coursesync.BoltConfig{Path: path, Zero: &byBody{schema: 1}})

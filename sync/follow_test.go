@@ -158,7 +158,7 @@ func TestStartOver(t *testing.T) {
 		mustAppend(t, log, upsert("catalog", "e", `1`), eraseAda())
 		catchUp(t, log, f, 3) // an erasure is news, not a loss
 
-		if err := log.Renew(t.Context()); err != nil {
+		if err := log.Renew(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 		catchUp(t, log, f, 4)

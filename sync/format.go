@@ -30,14 +30,9 @@ func prepareFormat(tx *bolt.Tx, cfg BoltConfig, current uint32, steps map[uint32
 		}
 		return true, makeFormat(tx, cfg, current)
 	}
-	raw := meta.Get(metaFormat)
-	if len(raw) != 4 {
-		return false, damaged(cfg.Path, fmt.Errorf("its format is %x", raw))
-	}
-	found := binary.BigEndian.Uint32(raw)
-	if found > current {
-		return false, fault.New("sync.OpenBolt", fault.NewerFormat, "found", found, "known", current).
-			WithFix("%s has format %d and this Carrel knows formats up to %d: use the newer Carrel that wrote it", cfg.Path, found, current)
+	found, err := formatOf(meta, cfg, current)
+	if err != nil {
+		return false, err
 	}
 	for v := found; v < current; v++ {
 		step := steps[v]
@@ -56,6 +51,33 @@ func prepareFormat(tx *bolt.Tx, cfg BoltConfig, current uint32, steps map[uint32
 		return false, err
 	}
 	return true, complete(tx, cfg)
+}
+
+// formatOf reads the format of a file, which must not be newer than ours.
+func formatOf(meta *bolt.Bucket, cfg BoltConfig, current uint32) (uint32, error) {
+	raw := meta.Get(metaFormat)
+	if len(raw) != 4 {
+		return 0, damaged(cfg.Path, fmt.Errorf("its format is %x", raw))
+	}
+	found := binary.BigEndian.Uint32(raw)
+	if found > current {
+		return 0, fault.New("sync.OpenBolt", fault.NewerFormat, "found", found, "known", current).
+			WithFix("%s has format %d and this Carrel knows formats up to %d: use the newer Carrel that wrote it", cfg.Path, found, current)
+	}
+	return found, nil
+}
+
+// lookAtFormat checks a file that stays as it is, and reports whether its format is an older one.
+func lookAtFormat(tx *bolt.Tx, cfg BoltConfig) (older bool, err error) {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return false, damaged(cfg.Path, fmt.Errorf("it has no bucket %q", bucketMeta))
+	}
+	found, err := formatOf(meta, cfg, FormatVersion)
+	if err != nil {
+		return false, err
+	}
+	return found < FormatVersion, complete(tx, cfg)
 }
 
 // complete checks that a file has all its buckets.

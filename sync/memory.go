@@ -212,13 +212,13 @@ func (m *Memory) Purge(ctx context.Context) (int, error) {
 }
 
 // Renew does what [Bolt.Renew] does.
-func (m *Memory) Renew(ctx context.Context) error {
+func (m *Memory) Renew(ctx context.Context, past Seq) error {
 	if err := m.usable(ctx, "sync.Renew"); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.head = max(m.head, firstSeq(m.now())-1)
+	m.head = max(m.head, past, firstSeq(m.now())-1)
 	m.apply(renewal())
 	m.renewed = m.head
 	m.news.wake()

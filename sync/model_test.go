@@ -149,10 +149,10 @@ func (m *machine) purge(rt *rapid.T) {
 }
 
 func (m *machine) renew(rt *rapid.T) {
-	if err := m.memory.Renew(m.t.Context()); err != nil {
+	if err := m.memory.Renew(m.t.Context(), 0); err != nil {
 		rt.Fatal(err)
 	}
-	if err := m.bolt.Renew(m.t.Context()); err != nil {
+	if err := m.bolt.Renew(m.t.Context(), 0); err != nil {
 		rt.Fatal(err)
 	}
 }

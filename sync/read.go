@@ -207,13 +207,24 @@ func (v *BoltView) Get(kind Kind, key string) (Change, bool) {
 	return c, ok
 }
 
-// Changes yields a channel's changes after a place, in order, tombstones included. Bodies are valid until the view ends only.
+// Version returns the Seq of an entity's last change without reading the change; false when there is no such entity, or only its tombstone.
+func (v *BoltView) Version(kind Kind, key string) (Seq, bool) {
+	value := v.t.entity.Get(entityName(kind, key))
+	seq := keySeqOfEntity(value)
+	return seq, seq != 0 && !isTombstone(value)
+}
+
+// Changes yields a channel's changes after a place, in order, tombstones included; of "" those of all channels. Bodies are valid until the view ends only.
 func (v *BoltView) Changes(channel Channel, after Seq) iter.Seq[Change] {
+	var channels []Channel
+	if channel != "" {
+		channels = []Channel{channel}
+	}
 	return func(yield func(Change) bool) {
-		for seq := range v.t.inChannel(channel, after) {
-			c, err := v.t.at(seq)
+		for seq, record := range records(v.t, after, channels) {
+			c, err := decode(seq, record)
 			if err != nil {
-				v.err = err
+				v.err = corrupt("sync.View", seq, err)
 				return
 			}
 			if !yield(c) {

@@ -15,7 +15,7 @@ import (
 type keeper interface {
 	coursesync.Log
 	Purge(ctx context.Context) (int, error)
-	Renew(ctx context.Context) error
+	Renew(ctx context.Context, past coursesync.Seq) error
 }
 
 // onBoth runs a test on each log.
@@ -145,7 +145,7 @@ func TestRenew(t *testing.T) {
 		start := coursesync.Seq(c.now().Unix()) << 20
 		renew := func(want coursesync.Seq) {
 			t.Helper()
-			if err := log.Renew(t.Context()); err != nil {
+			if err := log.Renew(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
 			if got := headOf(t, log); got != want {
@@ -185,7 +185,7 @@ func TestRenewWakes(t *testing.T) {
 		head := headOf(t, log)
 		woken := make(chan error)
 		go func() { woken <- log.Wait(t.Context(), head) }()
-		if err := log.Renew(t.Context()); err != nil {
+		if err := log.Renew(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-woken; err != nil {

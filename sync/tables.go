@@ -62,9 +62,13 @@ func (t *tables) head() Seq { return Seq(t.log.Sequence()) }
 func (t *tables) next() (Seq, error) {
 	seq := t.head() + 1
 	if seq > maxSeq {
-		return 0, fault.New("sync.Append", fault.Internal).WithFix("the log has used up its numbers: was the clock in the far future when it was made?")
+		return 0, usedUp()
 	}
 	return seq, nil
+}
+
+func usedUp() error {
+	return fault.New("sync.Append", fault.Internal).WithFix("the log has used up its numbers: was the clock in the far future when it was made?")
 }
 
 // last returns an entity's last change. Its body is valid until the transaction ends.

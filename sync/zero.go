@@ -40,7 +40,7 @@ func schemaValue(f FollowerZero) []byte {
 // last of the rows, so that a rebuild that dies is begun again.
 func (b *Bolt) rebuildZero() error {
 	fresh, err := b.zeroFresh()
-	if err != nil || fresh {
+	if err != nil || b.cfg.Zero == nil || fresh && !b.cfg.RebuildZero {
 		return err
 	}
 	f := b.cfg.Zero

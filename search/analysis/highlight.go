@@ -24,21 +24,27 @@ type found struct {
 	han  bool
 }
 
-// Highlight escapes a text and puts <mark> around the tokens that match accepts; matching Han characters that touch share one mark.
+// Sought says which tokens of a text are looked for.
+type Sought struct {
+	Match  func(Token) bool
+	Begins *Beginnings // of all tokens that Match accepts; nil: it may accept any
+}
+
+// Highlight escapes a text and puts <mark> around the tokens that are sought; such Han characters that touch share one mark.
 // A text longer than maxRunes is cut to the window with the most different matches; maxRunes ≤ 0 means all of it.
 // Where nothing matches, ok is false and marked is the start of the text.
-func Highlight(text string, l Lang, match func(Token) bool, maxRunes int) (marked string, ok bool) {
+func Highlight(text string, l Lang, sought Sought, maxRunes int) (marked string, ok bool) {
 	buf := buffers.Get().(*[]Token)
-	tokens := appendTokens((*buf)[:0], cacheOf(l), text, false)
+	tokens := appendSought((*buf)[:0], cacheOf(l), text, false, sought.Begins)
 	var marks []found
 	for _, t := range tokens {
-		if match(t) {
+		if sought.Match(t) {
 			marks = addMark(marks, t)
 		}
 	}
 	release(buf, tokens)
 	from, to := 0, len(text)
-	if maxRunes > 0 && utf8.RuneCountInString(text) > maxRunes {
+	if maxRunes > 0 && len(text) > maxRunes && utf8.RuneCountInString(text) > maxRunes {
 		from, to = window(text, marks, maxRunes)
 	}
 	return render(text, marks, from, to), len(marks) > 0

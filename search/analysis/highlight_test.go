@@ -7,20 +7,21 @@ import (
 )
 
 // matching accepts the tokens that a query's words stand for.
-func matching(l Lang, query string) func(Token) bool {
-	terms := map[string]bool{}
+func matching(l Lang, query string) Sought {
+	terms, begins := map[string]bool{}, Beginnings{}
 	for _, w := range Words(query) {
 		for _, f := range w.Forms {
 			if f.Lang == l {
 				for _, alt := range f.Alternatives {
 					for _, term := range alt {
 						terms[term] = true
+						begins.Add(term)
 					}
 				}
 			}
 		}
 	}
-	return func(t Token) bool { return terms[t.Text] }
+	return Sought{func(t Token) bool { return terms[t.Text] }, &begins}
 }
 
 func TestHighlight(t *testing.T) {
@@ -63,7 +64,7 @@ func TestHighlightWord(t *testing.T) {
 	if !ok || !strings.Contains(got, "<mark>needle</mark>") || strings.Contains(got, "…\u0301") {
 		t.Errorf("got %q", got)
 	}
-	got, ok = Highlight("supercalifragilistic", English, func(Token) bool { return true }, 5)
+	got, ok = Highlight("supercalifragilistic", English, Sought{Match: func(Token) bool { return true }}, 5)
 	if !ok || got != "<mark>super</mark>…" {
 		t.Errorf("got %q", got)
 	}

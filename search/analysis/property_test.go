@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"html"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,7 @@ func checkText(t interface{ Fatalf(string, ...any) }, text string) {
 			t.Fatalf("%q: %d tokens", text, len(tokens))
 		}
 		checkAll(t, l, text, tokens)
+		checkBeginnings(t, l, text, tokens)
 		have := map[string]bool{}
 		for _, k := range tokens {
 			have[k.Text] = true
@@ -67,7 +69,7 @@ func checkText(t interface{ Fatalf(string, ...any) }, text string) {
 		t.Fatalf("%q does not contain itself", text)
 	}
 	for _, limit := range []int{0, 1, 7, 40} {
-		marked, _ := Highlight(text, English, func(k Token) bool { return k.Pos%3 == 0 }, limit)
+		marked, _ := Highlight(text, English, Sought{Match: func(k Token) bool { return k.Pos%3 == 0 }}, limit)
 		checkMarked(t, text, marked, limit)
 	}
 	Detect(text)
@@ -92,6 +94,50 @@ func checkAll(t interface{ Fatalf(string, ...any) }, l Lang, text string, tokens
 	}
 	if !slices.Equal(kept, tokens) {
 		t.Fatalf("%s: %q: %+v, want %+v", l, text, kept, tokens)
+	}
+}
+
+// checkBeginnings fails unless each token of a text is found by the first letter of its term, of its form, and of the beginnings of both.
+func checkBeginnings(t interface{ Fatalf(string, ...any) }, l Lang, text string, tokens []Token) {
+	done := map[Beginnings]bool{}
+	for _, k := range tokens {
+		for _, term := range []string{k.Text, k.Fold} {
+			var b Beginnings
+			if b.Add(term); done[b] {
+				continue
+			}
+			done[b] = true
+			same := func(o Token) bool { return o.Text[0] == term[0] || o.Fold[0] == term[0] }
+			want := slices.DeleteFunc(slices.Clone(tokens), func(o Token) bool { return !same(o) })
+			got := slices.DeleteFunc(appendSought(nil, cacheOf(l), text, false, &b), func(o Token) bool { return !same(o) })
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s: %q: %+v begin like %q, found are %+v", l, text, want, term, got)
+			}
+		}
+	}
+}
+
+// TestBeginnings finds all words of the lists, and those that have another first letter than their stem, by their stems.
+func TestBeginnings(t *testing.T) {
+	var words []string
+	for _, table := range []map[string]string{respelled, irregular, irregularFrench} {
+		words = slices.AppendSeq(words, maps.Keys(table))
+	}
+	for _, p := range respelledStarts {
+		words = append(words, p[0]+"s", p[0]+"tion")
+	}
+	for _, file := range []string{"british.txt", "french.txt", "subjects.txt"} {
+		words = append(words, lines(t, file)...)
+	}
+	for _, text := range words {
+		for _, l := range Langs {
+			checkBeginnings(t, l, text, Analyze(l, text))
+		}
+	}
+	b := Beginnings{}
+	b.Add("inquiri")
+	if !b.may("Enquiry") || !b.may("inquiries") || b.may("question") {
+		t.Errorf("%v", b)
 	}
 }
 
@@ -166,7 +212,7 @@ func TestLinear(t *testing.T) {
 			t.Errorf("%d tokens of %d bytes", len(tokens), len(text))
 		}
 		Words(text)
-		Highlight(text, English, func(k Token) bool { return k.Pos&1 == 0 }, 200)
+		Highlight(text, English, Sought{Match: func(k Token) bool { return k.Pos&1 == 0 }}, 200)
 		NewPhrase(clip(text, 30) + " x").In(text)
 		Detect(text)
 	}

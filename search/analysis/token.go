@@ -88,6 +88,11 @@ func AppendAll(dst []Token, l Lang, text string) []Token {
 
 // appendTokens appends the index terms of a text, stop words among them only when all is true.
 func appendTokens(dst []Token, c *cache, text string, all bool) []Token {
+	return appendSought(dst, c, text, all, nil)
+}
+
+// appendSought is appendTokens without words of which their first letters tell that they are not looked for; nil looks for all.
+func appendSought(dst []Token, c *cache, text string, all bool, begins *Beginnings) []Token {
 	s := scanner{text: text}
 	pos := 1
 	for {
@@ -99,7 +104,9 @@ func appendTokens(dst []Token, c *cache, text string, all bool) []Token {
 			dst, pos = appendHan(dst, text, u.span, pos)
 			continue
 		}
-		dst = appendUnit(dst, c, text, &u, pos, all)
+		if begins == nil || u.n > 0 || u.shape != shapeWord || begins.may(text[u.start:u.end]) {
+			dst = appendUnit(dst, c, text, &u, pos, all)
+		}
 		pos += max(u.n, 1)
 	}
 }

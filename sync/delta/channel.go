@@ -17,7 +17,8 @@ var (
 	}
 	contentKinds = []coursesync.Kind{catalog.KindModule, catalog.KindLesson, catalog.KindAsset}
 	learnerKinds = []coursesync.Kind{
-		catalog.KindReview, catalog.KindEnrollment, catalog.KindProgress, catalog.KindBookmark, catalog.KindPreference,
+		catalog.KindReview, catalog.KindEnrollment, catalog.KindProgress, catalog.KindBookmark, catalog.KindSavedSearch,
+		catalog.KindPreference, catalog.KindNotification,
 	}
 )
 
@@ -60,6 +61,11 @@ type wish struct {
 
 // public reports whether the answer is the same for everyone.
 func (w *wish) public() bool { return w.catalog && !w.org && !w.me && !w.courses && len(w.named) == 0 }
+
+// Public reports whether the answer to a pull may be the same for everyone, as far as the request tells.
+func Public(r *Request) bool {
+	return len(r.Channels) == 1 && r.Channels[0] == string(catalog.ChannelCatalog) && r.Client == "" && r.Actor.Anonymous()
+}
 
 // parseChannels reads the parameter channels. Errors: fault.InvalidParameter.
 func parseChannels(names []string) (w wish, err error) {

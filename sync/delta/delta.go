@@ -12,6 +12,8 @@
 package delta
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -46,6 +48,10 @@ const (
 type Config struct {
 	Catalog *catalog.Catalog
 	Now     func() time.Time // time.Now when nil
+	// Notice writes a notification in a locale; nil leaves its texts empty.
+	Notice func(l catalog.Locale, n catalog.Notification) (title, body string)
+	// CheckSearch refuses what is no search, when a phone saves one; nil takes all.
+	CheckSearch func(actor catalog.Actor, query string) error
 }
 
 // Service serves the protocol. Its methods are safe for concurrent use.
@@ -53,16 +59,49 @@ type Service struct {
 	catalog *catalog.Catalog
 	log     coursesync.LogID
 	key     []byte // signs cursors
-	now     func() time.Time
+	cfg     Config
+	tip     atomic.Pointer[tip]
+	runs    sharedRuns
+}
+
+// tip is how far the public channel is.
+type tip struct{ head, last coursesync.Seq }
+
+// PublicTip returns the Seq of the last change in the public channel. While the log stands still it reads memory only.
+func (s *Service) PublicTip(ctx context.Context) (coursesync.Seq, error) {
+	head, err := s.catalog.Log().Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if t := s.tip.Load(); t != nil && t.head == head {
+		return t.last, nil
+	}
+	var t tip
+	err = s.catalog.View(ctx, func(v *catalog.View) error {
+		t = tip{v.Head(), v.Log().Last(catalog.ChannelCatalog)}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.tip.Store(&t)
+	return t.last, nil
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	s := &Service{catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), now: cfg.Now}
-	if s.now == nil {
-		s.now = time.Now
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
-	return s
+	if cfg.Notice == nil {
+		cfg.Notice = func(catalog.Locale, catalog.Notification) (title, body string) { return "", "" }
+	}
+	if cfg.CheckSearch == nil {
+		cfg.CheckSearch = func(catalog.Actor, string) error { return nil }
+	}
+	return &Service{
+		catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), cfg: cfg, runs: sharedRuns{byKey: map[runKey]run{}},
+	}
 }
 
 // Request asks for a page.

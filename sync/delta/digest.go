@@ -2,40 +2,15 @@ package delta
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"slices"
-	"strconv"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
-// Sum is the digest of the rows of one kind: how many there are, and Σ mod 2^64 of the first 8 bytes (big-endian) of SHA-256(kind \0 id \0 version), the
-// version in decimal digits. In JSON the sum is a string, since JavaScript's numbers do not hold it.
-type Sum struct {
-	Count int    `json:"count"`
-	Sum   uint64 `json:"-"`
-}
-
-// MarshalJSON implements [json.Marshaler].
-func (s Sum) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Count int    `json:"count"`
-		Sum   string `json:"sum"`
-	}{s.Count, strconv.FormatUint(s.Sum, 10)})
-}
-
-// Add counts a row.
-func (s *Sum) Add(kind coursesync.Kind, id string, version coursesync.Seq) {
-	b := append([]byte(kind), 0)
-	b = append(append(b, id...), 0)
-	sum := sha256.Sum256(strconv.AppendUint(b, uint64(version), 10))
-	s.Count++
-	s.Sum += binary.BigEndian.Uint64(sum[:])
-}
+// Sum is the digest of the rows of one kind.
+type Sum = coursesync.Digest
 
 // Digest is the sums by channel ("catalog", "org:acme", "me", "course:x") and kind.
 type Digest map[string]map[coursesync.Kind]*Sum
@@ -86,7 +61,7 @@ func (s *Service) digestPlaces(ctx context.Context, r *Request, w *wish) (places
 				continue
 			}
 			if r.Cursor != "" {
-				g, err := gatherFrom(v, p, 1, MaxLimit)
+				g, err := gatherFrom(v, p, 1, MaxLimit, FieldsCard)
 				if err != nil {
 					return err
 				}
@@ -112,7 +87,7 @@ func (s *Service) sum(ctx context.Context, places []place) (d Digest, same bool,
 		}
 		for ended := false; !ended; {
 			err := s.catalog.View(ctx, func(v *catalog.View) error {
-				g, err := gatherFrom(v, &p, MaxLimit, MaxLimit)
+				g, err := gatherFrom(v, &p, MaxLimit, MaxLimit, FieldsCard)
 				for _, ch := range g.changes {
 					if ch.shown == asIs {
 						sums[ch.Kind].Add(ch.Kind, rowID(&ch.Change), ch.Seq)

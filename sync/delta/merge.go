@@ -17,10 +17,11 @@ import (
 //	progress     position is the greater, completed is either, time the greater for each device: never a conflict
 //	preference   the one that arrives last
 //	bookmark     setting always works and makes a version; removing needs the current version, or that it is the same client's
-//	enrollment, review   need the current version (none: that there is nothing), else conflict
+//	notification read is either
+//	enrollment, review, saved_search   need the current version (none: that there is nothing), else conflict
 
 // apply carries out one mutation.
-func (p *Push) apply(tx *catalog.Tx, m *Mutation) (Status, error) {
+func (s *Service) apply(tx *catalog.Tx, p *Push, m *Mutation) (Status, error) {
 	switch m.Kind {
 	case catalog.KindEnrollment:
 		return p.enroll(tx, m)
@@ -32,8 +33,13 @@ func (p *Push) apply(tx *catalog.Tx, m *Mutation) (Status, error) {
 		return p.bookmark(tx, m)
 	case catalog.KindPreference:
 		return p.prefer(tx, m)
+	case catalog.KindSavedSearch:
+		return s.saveSearch(tx, p, m)
+	case catalog.KindNotification:
+		return p.read(tx, m)
 	}
-	return Rejected, badMutation("/kind", fault.BadValue, "is no kind that a phone changes", "allowed", "enrollment, review, progress, bookmark, preference")
+	return Rejected, badMutation("/kind", fault.BadValue, "is no kind that a phone changes", "allowed",
+		"enrollment, review, progress, bookmark, saved_search, preference, notification")
 }
 
 func badMutation(pointer string, code fault.Code, detail string, pairs ...any) error {
@@ -167,4 +173,36 @@ func (p *Push) prefer(tx *catalog.Tx, m *Mutation) (Status, error) {
 		return Rejected, badMutation("/key", fault.BadValue, "is no preference", "allowed", "locale, timezone")
 	}
 	return Applied, tx.PutPreferences(p.Actor.Subject, all)
+}
+
+func (s *Service) saveSearch(tx *catalog.Tx, p *Push, m *Mutation) (Status, error) {
+	who, id := p.Actor.Subject, catalog.SavedSearchID(m.Key)
+	if m.Op == opDelete {
+		_, exists, err := tx.MySavedSearch(who, id)
+		if err != nil {
+			return Rejected, err
+		}
+		return goneAlready(exists, func() error { return tx.DeleteSavedSearch(who, id, m.cond()) })
+	}
+	doc, err := docOf[SavedSearchRow](m)
+	if err == nil {
+		err = s.cfg.CheckSearch(p.Actor, doc.Query)
+	}
+	if err != nil {
+		return Rejected, err
+	}
+	_, err = tx.PutSavedSearch(who, id, catalog.SavedSearch{Name: doc.Name, Query: doc.Query, Notify: doc.Notify}, m.cond())
+	return Applied, err
+}
+
+func (p *Push) read(tx *catalog.Tx, m *Mutation) (Status, error) {
+	if m.Op == opDelete {
+		return Rejected, badMutation("/op", fault.BadValue, "a notification is read, not deleted", "allowed", opUpsert)
+	}
+	doc, err := docOf[NotificationRow](m)
+	if err != nil {
+		return Rejected, err
+	}
+	_, err = tx.ReadNotification(p.Actor.Subject, catalog.NotificationID(m.Key), doc.Read)
+	return Applied, err
 }

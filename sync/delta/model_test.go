@@ -324,7 +324,7 @@ func (w *world) restore() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := log.Renew(w.ctx); err != nil {
+	if err := log.Renew(w.ctx, 0); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := log.Close(); err != nil {
@@ -382,7 +382,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"backup": func(t *rapid.T) {
 			var b strings.Builder
-			if err := w.c.Log().Backup(w.ctx, &b); err != nil {
+			if err := w.c.Log().Backup(w.ctx, &b, nil); err != nil {
 				t.Fatal(err)
 			}
 			w.backup, w.saved = []byte(b.String()), w.own.clone()
@@ -522,7 +522,7 @@ func (w *world) visible(p *phone) map[string]coursesync.Seq {
 		case catalog.KindModule, catalog.KindLesson, catalog.KindAsset:
 			course, _, _ := strings.Cut(id, "/")
 			ok = enrolled[course] && mayCourse(course)
-		case catalog.KindEnrollment, catalog.KindBookmark, catalog.KindProgress, catalog.KindReview, catalog.KindPreference:
+		case catalog.KindEnrollment, catalog.KindBookmark, catalog.KindProgress, catalog.KindReview, catalog.KindPreference, catalog.KindSavedSearch, catalog.KindNotification:
 			ok = p.who != "" && ch.Channel == coursesync.Channel("learner:"+p.who)
 			_, id, _ = strings.Cut(id, "/")
 		}

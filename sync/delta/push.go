@@ -30,6 +30,7 @@ type Push struct {
 	Actor     catalog.Actor
 	Client    string
 	Subject   catalog.LearnerID // whose mutations the phone thinks that they are
+	Locale    catalog.Locale    // of rows in the answer
 	Mutations []Mutation
 }
 
@@ -51,7 +52,7 @@ var statuses = []Status{Applied, Merged, Conflicts, Rejected}
 func (s Status) code() byte {
 	for i, known := range statuses {
 		if s == known {
-			return byte(i) //nolint:gosec // a few
+			return byte(i)
 		}
 	}
 	return 0
@@ -89,7 +90,7 @@ func (s *Service) Push(ctx context.Context, p Push) (*Pushed, error) {
 		if err != nil {
 			return err
 		}
-		out.Results, err = p.carryOut(tx, &state)
+		out.Results, err = s.carryOut(tx, &p, &state)
 		out.Last = state.Last
 		return err
 	})
@@ -123,7 +124,7 @@ func (p *Push) check() error {
 		m := &p.Mutations[i]
 		at := fmt.Sprintf("/mutations/%d", i)
 		switch {
-		case m.N == 0 || m.N != p.Mutations[0].N+uint64(i): //nolint:gosec // not negative
+		case m.N == 0 || m.N != p.Mutations[0].N+uint64(i):
 			return fault.Invalid(op, fault.BadField(at+"/n", fault.BadValue, "numbers count from 1 and follow each other", "allowed", "1, 2, 3 …"))
 		case m.Op != opUpsert && m.Op != opDelete:
 			return fault.Invalid(op, fault.BadField(at+"/op", fault.BadValue, "is upsert or delete", "allowed", "upsert, delete"))
@@ -135,7 +136,7 @@ func (p *Push) check() error {
 }
 
 // carryOut does what was not done before.
-func (p *Push) carryOut(tx *catalog.Tx, state *catalog.ClientState) ([]Result, error) {
+func (s *Service) carryOut(tx *catalog.Tx, p *Push, state *catalog.ClientState) ([]Result, error) {
 	results := make([]Result, 0, len(p.Mutations))
 	if len(p.Mutations) > 0 && p.Mutations[0].N > state.Last+1 {
 		return nil, fault.New("delta.Push", fault.MutationGap, "last_mutation", state.Last)
@@ -153,7 +154,7 @@ func (p *Push) carryOut(tx *catalog.Tx, state *catalog.ClientState) ([]Result, e
 			results = append(results, r)
 			continue
 		}
-		r, err := p.one(tx, m)
+		r, err := s.one(tx, p, m)
 		if err != nil {
 			return nil, err
 		}
@@ -203,10 +204,10 @@ func (m *Mutation) again(state *catalog.ClientState, hash uint64) (Result, error
 }
 
 // one carries out a mutation, or says why not. The error is one that ends the whole push.
-func (p *Push) one(tx *catalog.Tx, m *Mutation) (Result, error) {
+func (s *Service) one(tx *catalog.Tx, p *Push, m *Mutation) (Result, error) {
 	r := Result{N: m.N, Status: Applied, kind: m.Kind, key: catalog.OfLearner(p.Actor.Subject, m.Key)}
 	err := tx.Try(func() (err error) {
-		r.Status, err = p.apply(tx, m)
+		r.Status, err = s.apply(tx, p, m)
 		return err
 	})
 	switch {
@@ -241,7 +242,7 @@ func (s *Service) showCurrent(ctx context.Context, p *Push, out *Pushed) error {
 					one.shown = removed
 				}
 				var err error
-				if row, err = (&projector{}).row(&one); err != nil {
+				if row, err = s.projector(p.Locale, FieldsFull).row(&one); err != nil {
 					return err
 				}
 			}

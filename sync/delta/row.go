@@ -129,7 +129,7 @@ type AssetRow struct {
 	SHA256    string  `json:"sha256"`
 }
 
-// EnrollmentRow, ReviewRow, ProgressRow, BookmarkRow and PreferenceRow are the caller's own.
+// EnrollmentRow is the caller's enrollment in a course.
 type EnrollmentRow struct {
 	ID          string                  `json:"id"`
 	Course      string                  `json:"course"`
@@ -173,10 +173,34 @@ type PreferenceRow struct {
 	Value string `json:"value"`
 }
 
+// SavedSearchRow is a search that the caller keeps.
+type SavedSearchRow struct {
+	ID     string         `json:"id"`
+	Name   string         `json:"name"`
+	Query  string         `json:"query"` // the parameters of a search, "q=go&min_rating=4"
+	Notify catalog.Notify `json:"notify"`
+}
+
+// NotificationRow is something that the caller was told.
+type NotificationRow struct {
+	ID      string                   `json:"id"`
+	Rule    catalog.NotificationRule `json:"rule"`
+	Subject catalog.Subject          `json:"subject"`
+	Title   string                   `json:"title"`
+	Body    string                   `json:"body"`
+	At      time.Time                `json:"at"`
+	Read    bool                     `json:"read"`
+}
+
 // projector shows entities in one locale.
 type projector struct {
 	locale catalog.Locale
 	full   bool
+	notice func(catalog.Locale, catalog.Notification) (title, body string)
+}
+
+func (s *Service) projector(l catalog.Locale, f Fields) *projector {
+	return &projector{locale: l, full: f == FieldsFull, notice: s.cfg.Notice}
 }
 
 // encode makes the JSON of a row.
@@ -207,6 +231,9 @@ func (pr *projector) row(ch *change) (Row, error) {
 	}
 	var err error
 	row.Doc, err = pr.doc(&ch.Change, row.ID)
+	if c, ok := row.Doc.(CourseRow); ok && c.CourseMore != nil {
+		c.Prerequisites = slices.DeleteFunc(c.Prerequisites, func(id catalog.CourseID) bool { return slices.Contains(ch.hidden, id) })
+	}
 	return row, err
 }
 
@@ -243,7 +270,7 @@ func (pr *projector) doc(ch *coursesync.Change, id string) (any, error) {
 	case catalog.KindModule, catalog.KindLesson, catalog.KindAsset:
 		return pr.content(ch, id)
 	}
-	return own(ch, id)
+	return pr.own(ch, id)
 }
 
 // as decodes an entity and shows it.
@@ -319,7 +346,7 @@ func (pr *projector) content(ch *coursesync.Change, id string) (any, error) {
 }
 
 // own shows what is the caller's own.
-func own(ch *coursesync.Change, id string) (any, error) {
+func (pr *projector) own(ch *coursesync.Change, id string) (any, error) {
 	switch ch.Kind {
 	case catalog.KindEnrollment:
 		return as(ch, func(s catalog.Stored[catalog.Enrollment]) any {
@@ -344,6 +371,15 @@ func own(ch *coursesync.Change, id string) (any, error) {
 		})
 	case catalog.KindBookmark:
 		return as(ch, func(s catalog.Stored[catalog.Bookmark]) any { return BookmarkRow{id, id, s.Value.At} })
+	case catalog.KindSavedSearch:
+		return as(ch, func(s catalog.Stored[catalog.SavedSearch]) any {
+			return SavedSearchRow{id, s.Value.Name, s.Value.Query, s.Value.Notify}
+		})
+	case catalog.KindNotification:
+		return as(ch, func(s catalog.Stored[catalog.Notification]) any {
+			title, body := pr.notice(pr.locale, s.Value)
+			return NotificationRow{id, s.Value.Rule, s.Value.Subject, title, body, s.Value.At, s.Value.Read}
+		})
 	case catalog.KindPreference:
 		return as(ch, func(s catalog.Stored[catalog.Preference]) any { return PreferenceRow{id, s.Value.Value} })
 	}
