@@ -121,7 +121,7 @@ func TestOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, walkThrough := range map[string]func(traveler){
-		"learning": offlineLearning, "nobody": offlineNobody, "expired": offlineExpired, "leaving": offlineLeaving, "two learners": offlineTwo,
+		"learning": offlineLearning, "nobody": offlineNobody, "expired": offlineExpired, "refused": offlineRefused, "leaving": offlineLeaving, "two learners": offlineTwo,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &line{}
@@ -211,6 +211,9 @@ func offlineLearning(w traveler) {
 	w.click(`.course-do a.button`)
 	w.until(`location.pathname === "/courses/PY1/lessons/l1"`)
 	w.shows("A name for a value.")
+	w.until(`performance.now() > 2500`) // read for a second or two
+	ask[bool](w.walk, `dispatchEvent(new Event("pagehide"))`)
+	w.standing("offline", "3")
 	w.click(`.lesson-end .button`)
 	w.until(`location.pathname === "/courses/PY1/lessons/l2"`)
 	w.click(`.lesson-end .button`)
@@ -245,6 +248,9 @@ func offlineLearning(w traveler) {
 	m, _ = w.mineOnServer("PY1")
 	if m.enrollment != catalog.Completed || !m.lessons["l1"].Completed || !m.lessons["l2"].Completed || m.review == nil || m.review.Rating != 4 || m.review.Text != "Read on a train." {
 		w.t.Errorf("the server has %+v of PY1, review %+v", m, m.review)
+	}
+	if read := m.lessons["l1"]; len(read.TimeByDevice) != 1 || read.Position <= 0 || read.Position > 1 {
+		w.t.Errorf("the server does not know how l1 was read: %+v", read)
 	}
 	w.open("/courses/PY1")
 	w.shows("Read it again")
@@ -332,6 +338,50 @@ func offlineExpired(w traveler) {
 	w.until(`document.querySelector("h1").textContent === "Python from scratch"`)
 	w.open("/courses/FR1")
 	w.shows("You are enrolled")
+}
+
+// offlineRefused comes back to a course that has closed, and to a review that was changed elsewhere: both are told, and what holds is shown.
+func offlineRefused(w traveler) {
+	update := func(what func(tx *catalog.Tx) error) {
+		w.t.Helper()
+		if _, err := w.site.catalog.Update(w.t.Context(), catalog.System, what); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	update(func(tx *catalog.Tx) error {
+		_, err := tx.PutEnrollment(lea, "PY1", catalog.Active, catalog.Cond{})
+		return err
+	})
+	w.learner()
+	w.offline(true)
+	w.open("/courses/FR1")
+	w.click(`form[action$="/enroll"] button`)
+	w.standing("offline", "1")
+	w.open("/courses/PY1")
+	w.click(`input[name="rating"][value="1"]`)
+	w.click(`.review-form form .button`)
+	w.standing("offline", "2")
+	update(func(tx *catalog.Tx) error {
+		c, err := tx.CourseFor(catalog.System, "FR1")
+		if err != nil {
+			return err
+		}
+		closed := c.At.AddDate(0, 0, -1)
+		c.Value.EnrollmentClosesAt = &closed
+		if _, err := tx.PutCourse(c.Value, catalog.Cond{}); err != nil {
+			return err
+		}
+		_, err = tx.PutReview(lea, "PY1", catalog.Review{Rating: 5, Text: "From another device."}, catalog.Cond{})
+		return err
+	})
+	w.offline(false)
+	w.standing("idle", "0")
+	w.shows("“Données et Python”: your enrollment could not be carried out.")
+	w.shows("“Python from scratch”: this was changed elsewhere in the meantime.")
+	w.until(`document.querySelector('input[name="rating"][value="5"]').checked && document.querySelector("textarea").value === "From another device."`)
+	w.offline(true)
+	w.open("/courses/FR1")
+	w.shows("Enrollment closed on")
 }
 
 // offlineLeaving signs out while something could not be sent: it is asked, and then nothing stays.

@@ -146,7 +146,7 @@ func fill(tx *catalog.Tx) error {
 		put(tx.PutContent(id, catalog.Content{
 			Modules: []catalog.Module{{ID: "m1", Position: 1, Title: map[catalog.Locale]string{"en": "Beginnings", "fr": "Débuts"}}},
 			Lessons: []catalog.Lesson{
-				{ID: "l1", Module: "m1", Position: 1, Title: map[catalog.Locale]string{"en": "Variables"}, DurationMinutes: 20, Body: map[catalog.Locale]string{"en": "<p>A name for a <em>value</em>.</p>"}},
+				{ID: "l1", Module: "m1", Position: 1, Title: map[catalog.Locale]string{"en": "Variables"}, DurationMinutes: 20, Body: map[catalog.Locale]string{"en": "<p>A name for a <em>value</em>.</p><pre>wide = \"" + strings.Repeat("x", 300) + "\"</pre>"}},
 				{ID: "l2", Module: "m1", Position: 2, Title: map[catalog.Locale]string{"en": "Loops"}, DurationMinutes: 25, Body: map[catalog.Locale]string{"en": "<p>Again and again.</p>"}},
 			},
 		}, catalog.Cond{}))

@@ -3,7 +3,7 @@
 // stored before.
 
 import { keeps } from "./device.js";
-import { h, icon } from "./dom.js";
+import { h, icon, say } from "./dom.js";
 import { current, keep, unkeep } from "./kept.js";
 import { n, size, t } from "./words.js";
 
@@ -19,6 +19,8 @@ export async function panel(place, who) {
     try {
       if (keeps(who)) await unkeep(who);
       else await keep(who);
+    } catch { // a browser that keeps nothing, in a private window say
+      say(document.body.dataset.failed || "", false);
     } finally {
       place.removeAttribute("aria-busy");
     }

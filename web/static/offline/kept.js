@@ -60,7 +60,7 @@ export const sayDone = (id) => say(t(id) + " " + t("offline.saved_here"));
  */
 async function unsent(mine, e) {
   const { action, body } = e.detail;
-  if (mine.store.who === "" || !/^\/courses\//.test(new URL(action).pathname)) return;
+  if (mine.stopped || mine.store.who === "" || !/^\/courses\//.test(new URL(action).pathname)) return;
   e.preventDefault(); // it is taken
   const id = await perform(mine.store, action, body);
   if (!id) return;
@@ -85,7 +85,7 @@ async function tell(store, list) {
 /** Leaving: what was not sent is sent, or lost knowingly; then nothing of the learner stays. @param {Syncer} mine @param {SubmitEvent} e */
 async function leave(mine, e) {
   const form = /** @type {HTMLFormElement} */ (e.target), action = form.getAttribute("action");
-  if (mine.store.who === "" || action !== "/sign-out" && action !== "/me/delete") return;
+  if (mine.stopped || mine.store.who === "" || action !== "/sign-out" && action !== "/me/delete") return;
   e.preventDefault();
   e.stopPropagation();
   if (!navigator.onLine) { say(t("offline.sign_out_needs"), false); return; }
@@ -131,10 +131,15 @@ export async function wipe(who) {
 export async function keep(who) {
   setKeep(who, true);
   meet(who, document.body.dataset.name || "");
+  try {
+    await navigator.serviceWorker.register("/sw.js");
+    await (await caches.open("carrel-state")).put("/offline", new Response(lang));
+    await begin(who);
+  } catch (e) {
+    forget(who);
+    throw e;
+  }
   navigator.storage?.persist?.().catch(() => {}); // else a browser short of room may take it back; some ask, and are not waited for
-  await navigator.serviceWorker.register("/sw.js");
-  await (await caches.open("carrel-state")).put("/offline", new Response(lang));
-  return begin(who);
 }
 
 /** Stops keeping, at the learner's wish; false when the learner thought better of it. @param {string} who */

@@ -30,6 +30,9 @@ export async function lessonPage(main, store, course, lesson) {
     end.replaceChildren(...[mark(my, key, after), steps(before, after)].filter(Boolean));
   };
   await draw();
+  for (const wide of /** @type {NodeListOf<HTMLElement>} */ (body.querySelectorAll("pre, table"))) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0; // so that the keyboard can move it
+  }
   return { title: here.doc.title + " · " + about.doc.title, again: draw };
 }
 

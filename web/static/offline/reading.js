@@ -30,11 +30,16 @@ export async function watchReading(store, course, lesson, noted) {
   const note = async (/** @type {boolean} */ left) => {
     if (seconds - kept < 1 && position <= keptPosition) return;
     [kept, keptPosition] = [seconds, position];
-    await progress(store, course, lesson, { position, time_by_device: { [me]: already + seconds } });
+    try {
+      await progress(store, course, lesson, { position, time_by_device: { [me]: already + seconds } });
+    } catch { // the store is gone: the learner keeps nothing here any more
+      clearInterval(ticking);
+      return;
+    }
     noted(left);
   };
   for (const sign of ["scroll", "pointermove", "keydown"]) addEventListener(sign, () => { still = 0; }, { passive: true });
-  setInterval(() => {
+  const ticking = setInterval(() => {
     if (document.visibilityState !== "visible" || still++ > IDLE) return;
     seconds += TICK / 1000;
     look();

@@ -106,8 +106,12 @@ export class Syncer {
 
   async show() {
     if (this.stopped) return;
-    const [waiting, state] = await Promise.all([this.store.count(), this.store.state()]);
-    if (!this.stopped) this.on.show({ phase: this.phase, waiting, synced: state.synced });
+    try {
+      const [waiting, state] = await Promise.all([this.store.count(), this.store.state()]);
+      if (!this.stopped) this.on.show({ phase: this.phase, waiting, synced: state.synced });
+    } catch (e) {
+      if (!this.stopped) throw e; // else the store went away meanwhile
+    }
   }
 
   /** Sends and pulls all that there is, once. Whoever calls it meanwhile waits for another round. */
