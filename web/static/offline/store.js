@@ -23,6 +23,7 @@ import { coalesce, lay, result } from "./queue.js";
  * @property {string} client this device's id for the server, under which mutations are numbered
  * @property {number} next the number of the next mutation
  * @property {number} synced when all was pulled and sent last, in ms; 0 is never
+ * @property {number} proved when the rows were held against the server's sums last, in ms; 0 is never
  */
 
 const VERSION = 1; // of the stores and their keys
@@ -62,7 +63,7 @@ export async function deleteStore(who) {
 }
 
 /** @returns {State} */
-const fresh = () => ({ cursor: "", locale: "", pass: 0, replacing: false, client: crypto.randomUUID(), next: 1, synced: 0 });
+const fresh = () => ({ cursor: "", locale: "", pass: 0, replacing: false, client: crypto.randomUUID(), next: 1, synced: 0, proved: 0 });
 
 export class Store {
   /** @param {string} who @param {IDBDatabase} db */
@@ -142,6 +143,29 @@ export class Store {
   /** Notes that everything was pulled and sent. @param {number} at ms */
   synced(at) {
     return this.change(({ state }) => { state.synced = at; });
+  }
+
+  /** Notes that the rows were held against the server's sums. @param {number} at ms @param {boolean} right if not, they are pulled anew */
+  proved(at, right) {
+    return this.change(({ state }) => {
+      state.proved = at;
+      if (!right) state.cursor = "";
+    });
+  }
+
+  /** What is kept of which version, without what was done here. @returns {Promise<{kind: string, id: string, version: number}[]>} */
+  versions() {
+    return new Promise((yes, no) => {
+      /** @type {{kind: string, id: string, version: number}[]} */
+      const list = [], walk = this.db.transaction("rows").objectStore("rows").openCursor();
+      walk.onerror = () => no(walk.error);
+      walk.onsuccess = () => {
+        if (!walk.result) { yes(list); return; }
+        const { kind, id, version } = walk.result.value;
+        list.push({ kind, id, version });
+        walk.result.continue();
+      };
+    });
   }
 
   // ---------------------------------------------------------------- what was done here

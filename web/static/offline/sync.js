@@ -1,6 +1,8 @@
 // @ts-check
 // Keeps a store and the server in step: what was done here is sent, then what is new is pulled. Many tabs may be open, and one at a time does it.
 
+import { proves, sumsOf } from "./proof.js";
+
 /**
  * @typedef {import("./store.js").Store} Store
  * @typedef {import("./queue.js").Told} Told
@@ -15,6 +17,7 @@ const SOON = 400; // ms after a deed until it is sent, so that what comes in a r
 const PATIENCE = 30_000; // ms that one request may take
 const SHORTEST = 2_000, LONGEST = 300_000; // ms of waiting after the server failed: doubled each time
 const UNREACHED = 30_000; // ms of waiting at most while nothing answers: that costs the server nothing, and not every browser tells of a network
+const PROOF = 86_400_000; // ms between proofs that the rows are right: each reads all of them
 const STARTS = 3; // how often one run begins anew before it gives up
 
 /** The channel on which the tabs of one learner tell each other of changes. @param {string} who */
@@ -135,6 +138,7 @@ export class Syncer {
       await this.store.speak(this.locale);
       await this.push();
       await this.pull();
+      if (!await this.proven()) await this.pull();
       await this.store.synced(Date.now());
       this.failures = 0;
       await this.enter("idle");
@@ -190,10 +194,9 @@ export class Syncer {
   async pull() {
     for (let anew = 0, more = true; more && !this.stopped;) {
       const { cursor } = await this.store.state();
-      const who = this.store.who;
-      const q = new URLSearchParams({ channels: who === "" ? "catalog" : "catalog,org,me,courses", limit: String(PAGE), fields: "full", locale: this.locale });
-      if (who !== "") q.set("subject", who); // so that nobody else's rows come, should someone else have signed in meanwhile
-      if (cursor) q.set("cursor", cursor);
+      const q = this.query(cursor);
+      q.set("limit", String(PAGE));
+      if (this.store.who !== "") q.set("subject", this.store.who); // so that nobody else's rows come, should someone else have signed in meanwhile
       if (this.asOf) q.set("after", this.asOf);
       try {
         const page = await this.ask("/v2/sync?" + q, {});
@@ -205,6 +208,28 @@ export class Syncer {
         await this.store.restart();
       }
     }
+  }
+
+  /** Whether the rows are the server's. They are looked at once a day; false makes the next pull begin at the start. */
+  async proven() {
+    const { proved, cursor } = await this.store.state(), now = Date.now();
+    if (now - proved < PROOF || this.stopped) return true;
+    try {
+      const digest = await this.ask("/v2/sync/digest?" + this.query(cursor), {});
+      const right = proves(await sumsOf(await this.store.versions()), digest);
+      await this.store.proved(now, right);
+      return right;
+    } catch (e) {
+      if (e instanceof Refusal) return true; // something new came meanwhile: another time
+      throw e;
+    }
+  }
+
+  /** What is asked for. @param {string} cursor */
+  query(cursor) {
+    const q = new URLSearchParams({ channels: this.store.who === "" ? "catalog" : "catalog,org,me,courses", fields: "full", locale: this.locale });
+    if (cursor) q.set("cursor", cursor);
+    return q;
   }
 
   /** Asks the server, and throws what is no success. @param {string} url @param {RequestInit} init @returns {Promise<any>} */
