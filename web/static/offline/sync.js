@@ -141,7 +141,7 @@ export class Syncer {
       if (!await this.proven()) await this.pull();
       await this.store.synced(Date.now());
       this.failures = 0;
-      await this.enter("idle");
+      await this.enter(navigator.onLine ? "idle" : "offline"); // the network may have gone at the last moment
       this.plan(POLL);
     } catch (e) {
       if (this.stopped) return;
