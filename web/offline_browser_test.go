@@ -16,7 +16,7 @@ func TestOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, walkThrough := range map[string]func(traveler){
-		"learning": offlineLearning, "nobody": offlineNobody, "expired": offlineExpired, "damaged": offlineDamaged, "refused": offlineRefused, "leaving": offlineLeaving, "two learners": offlineTwo,
+		"learning": offlineLearning, "nobody": offlineNobody, "expired": offlineExpired, "damaged": offlineDamaged, "refused": offlineRefused, "leaving": offlineLeaving, "left": offlineLeft, "two learners": offlineTwo,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &line{}
@@ -266,6 +266,14 @@ func offlineLeaving(w traveler) {
 	if m, _ := w.mineOnServer("FR1"); m.enrollment != "" {
 		w.t.Errorf("the server got %+v", m)
 	}
+}
+
+// offlineLeft signs out past the script that asks and wipes: the page after it wipes.
+func offlineLeft(w traveler) {
+	w.learner()
+	ask[bool](w.walk, `(document.querySelector('form[action="/sign-out"]').submit(), true)`)
+	w.shows("You are signed out.")
+	w.gone()
 }
 
 // offlineTwo lets another person sign in behind the back of an open page: nothing of theirs gets into the first one's database.

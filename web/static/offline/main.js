@@ -5,7 +5,8 @@
 import { able, device, keeps, keepsAny, meet } from "./device.js";
 
 const { who = "", name = "" } = document.body.dataset;
-const left = ["signed-out", "erased"].includes(new URLSearchParams(location.search).get("done") || "");
+const came = performance.getEntriesByType("navigation")[0]?.name || location.href; // app.js takes what was done out of the address
+const left = ["signed-out", "erased"].includes(new URL(came).searchParams.get("done") || "");
 
 async function start() {
   const before = device();
