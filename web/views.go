@@ -98,6 +98,7 @@ type layout struct {
 	Actor      *catalog.Actor // nil when nobody is signed in
 	Admin      bool           // who administers
 	Done       string         // what the last action did, already in words
+	Left       bool           // somebody has just signed out or deleted the account
 	Section    string         // which entry of the navigation is this page
 	Kind       string         // of Open Graph
 	LD         any            // JSON-LD
@@ -140,6 +141,7 @@ func (p *pages) complete(r *http.Request, v *visit, l *layout) {
 	if done := q.Get("done"); doneTexts[done] != "" && l.Done == "" {
 		l.Done = v.text.Text(doneTexts[done], nil)
 	}
+	l.Left = q.Get("done") == "signed-out" || q.Get("done") == "erased"
 	q.Del("done")
 	q.Del("locale")
 	path := r.URL.EscapedPath()

@@ -9,6 +9,7 @@ const worker = /** @type {any} */ (self);
 const shell = worker.SHELL;
 const CACHE = "carrel-shell-" + shell.version;
 const STATE = "carrel-state"; // holds the language of the page seen last
+const OURS = { cacheName: CACHE, ignoreVary: true }; // to open it instead would make it again after it was wiped
 const SLOW = 8_000; // ms after which a page that does not come is drawn from the device: a network that answers nothing is none
 
 worker.addEventListener("install", (/** @type {any} */ e) => e.waitUntil(install()));
@@ -49,7 +50,7 @@ async function page(e, url) {
 }
 
 /** @param {string} tag */
-const shellIn = async (tag) => (await caches.open(CACHE)).match(shell.pages[tag], { ignoreVary: true });
+const shellIn = (tag) => caches.match(shell.pages[tag], OURS);
 
 /** The language to answer in: that which the address asks for, else that of the page seen last. @param {URL} url */
 async function language(url) {
@@ -58,9 +59,9 @@ async function language(url) {
     await (await caches.open(STATE)).put("/offline", new Response(asked));
     return asked;
   }
-  const last = await (await (await caches.open(STATE)).match("/offline"))?.text() || "";
+  const last = await (await caches.match("/offline", { cacheName: STATE }))?.text() || "";
   return last in shell.pages ? last : Object.keys(shell.pages)[0];
 }
 
 /** A file of the shell. Its name holds a hash of it, so ours is the right one. @param {Request} request */
-const file = async (request) => await (await caches.open(CACHE)).match(request, { ignoreVary: true }) || fetch(request);
+const file = async (request) => await caches.match(request, OURS) || fetch(request);

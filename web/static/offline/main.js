@@ -4,13 +4,11 @@
 
 import { able, device, keeps, keepsAny, meet } from "./device.js";
 
-const { who = "", name = "" } = document.body.dataset;
-const came = performance.getEntriesByType("navigation")[0]?.name || location.href; // app.js takes what was done out of the address
-const left = ["signed-out", "erased"].includes(new URL(came).searchParams.get("done") || "");
+const { who = "", name = "", left } = document.body.dataset;
 
 async function start() {
   const before = device();
-  if (left && before.who !== "") { // the form wiped it already; this is for whoever left in another way
+  if (left !== undefined && before.who !== "") { // the form wiped it already; this is for whoever left in another way
     const { wipe } = await import("./kept.js");
     await wipe(before.who);
   }
