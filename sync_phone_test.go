@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -32,7 +33,6 @@ type device struct {
 	pass   map[string]bool // in a pass that replaces everything, what came; else nil
 
 	client  string
-	clients int
 	next    uint64            // number of the next mutation
 	flight  []mutation        // numbered, and never changed again
 	waiting []mutation        // without numbers: at most one for each entity
@@ -85,8 +85,8 @@ type pushAnswer struct {
 	Code    string // of a problem
 }
 
-func newDevice(base string, who catalog.LearnerID, name, channels string, token func() string) *device {
-	d := &device{base: base, who: who, token: token, channels: channels, locale: "en", rows: map[string]deviceRow{}, acked: map[string]uint64{}, client: name}
+func newDevice(base string, who catalog.LearnerID, channels string, token func() string) *device {
+	d := &device{base: base, who: who, token: token, channels: channels, locale: "en", rows: map[string]deviceRow{}, acked: map[string]uint64{}}
 	d.renew()
 	return d
 }
@@ -101,9 +101,7 @@ func (d *device) clone() *device {
 
 // renew takes a new name and numbers what is held from 1.
 func (d *device) renew() {
-	d.clients++
-	name, _, _ := strings.Cut(d.client, "-v")
-	d.client, d.next = fmt.Sprintf("%s-v%d", name, d.clients), 1
+	d.client, d.next = rand.Text(), 1
 	for i := range d.flight {
 		d.flight[i].N = d.next
 		d.next++
@@ -140,8 +138,11 @@ func (d *device) body() batch {
 	return batch{d.client, string(d.who), slices.Clone(d.flight)}
 }
 
-// answered notes what became of the batch.
-func (d *device) answered(results []outcome) {
+// answered notes what became of the batch. It reports false when the server has forgotten, because the batch is one of long ago: the phone was restored.
+func (d *device) answered(results []outcome) bool {
+	if slices.ContainsFunc(results, func(o outcome) bool { return o.became() == "" }) {
+		return false
+	}
 	for i, r := range results {
 		name := d.flight[i].name()
 		if s := r.became(); r.Version != 0 && (s == "applied" || s == "merged") {
@@ -154,6 +155,7 @@ func (d *device) answered(results []outcome) {
 		}
 	}
 	d.flight = nil
+	return true
 }
 
 // page is the answer to a pull.
@@ -208,7 +210,7 @@ func (d *device) apply(p *page) {
 		maps.DeleteFunc(d.rows, func(name string, _ deviceRow) bool { return !d.pass[name] })
 		d.pass = nil
 	}
-	if p.Last != nil && *p.Last >= d.next { // it sent what this phone knows nothing of: the phone was restored
+	if p.Last != nil && *p.Last >= d.next && len(d.flight) == 0 { // it sent what this phone knows nothing of: the phone was restored
 		d.renew()
 	}
 }
@@ -224,16 +226,16 @@ func (d *device) sums() map[string]map[string]digestSum {
 		}
 		h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", kind, id, row.Version))
 		s := all[channel][kind]
-		s.count++
-		s.sum += binary.BigEndian.Uint64(h[:])
+		s.Count++
+		s.Sum += binary.BigEndian.Uint64(h[:])
 		all[channel][kind] = s
 	}
 	return all
 }
 
 type digestSum struct {
-	count int
-	sum   uint64
+	Count int
+	Sum   uint64
 }
 
 // channelOf tells a row's channel, which a digest is asked by.

@@ -28,7 +28,7 @@ func newCutter(t *testing.T, seed uint64) *cutter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cutter{listener: listener, rng: rand.New(rand.NewPCG(seed, 1))}
+	c := &cutter{listener: listener, rng: newRand(seed, 1)}
 	var wg sync.WaitGroup
 	wg.Go(func() { c.serve(&wg) })
 	t.Cleanup(func() {
