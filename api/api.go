@@ -70,9 +70,11 @@ type API struct {
 	origins *http.CrossOriginProtection
 	delta   *delta.Service
 	hub     *delta.Hub
-	spec    *spec
-	ready   atomic.Bool
-	backup  sync.Mutex // held by the one that is taken
+	shared  *sharedPages
+	squeezers
+	spec   *spec
+	ready  atomic.Bool
+	backup sync.Mutex // held by the one that is taken
 
 	draining context.Context // ends with what would outlast the server's patience
 	drain    context.CancelFunc
@@ -105,6 +107,10 @@ func New(cfg Config) (*API, error) {
 	a.members = newMembers()
 	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now, Notice: a.notice, CheckSearch: checkSaved})
 	a.hub = a.delta.NewHub()
+	a.shared = newSharedPages()
+	if a.squeezers, err = newSqueezers(); err != nil {
+		return nil, err
+	}
 	a.origins = http.NewCrossOriginProtection()
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.routes = a.table()
@@ -117,7 +123,11 @@ func New(cfg Config) (*API, error) {
 }
 
 // ServeHTTP implements [http.Handler].
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !a.answerShared(w, r) {
+		a.handler.ServeHTTP(w, r)
+	}
+}
 
 // SetReady says whether /readyz answers 200: true once the server serves, false as it stops.
 func (a *API) SetReady(ready bool) { a.ready.Store(ready) }

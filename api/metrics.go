@@ -18,6 +18,7 @@ type metrics struct {
 	inflight   prometheus.Gauge
 
 	instantRequests, instantPasses prometheus.Counter
+	syncMade, syncShared           prometheus.Counter
 }
 
 // buckets, in seconds: a search is .002, a page .01, a large import minutes.
@@ -41,6 +42,12 @@ func newMetrics(reg *prometheus.Registry, c *catalog.Catalog) *metrics {
 			Name: "carrel_instantsearch_passes_total", Help: "Searches that were run to answer them.",
 		}),
 	}
+	m.syncMade = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "carrel_sync_pages_made_total", Help: "Pages of the public channel that were read and encoded.",
+	})
+	m.syncShared = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "carrel_sync_pages_shared_total", Help: "Answers with such a page, from memory.",
+	})
 	head := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "carrel_log_head", Help: "Seq of the changelog's last change.",
 	}, func() float64 {
@@ -50,7 +57,7 @@ func newMetrics(reg *prometheus.Registry, c *catalog.Catalog) *metrics {
 		}
 		return float64(seq)
 	})
-	reg.MustRegister(m.latency, m.rejections, m.inflight, m.instantRequests, m.instantPasses, head)
+	reg.MustRegister(m.latency, m.rejections, m.inflight, m.instantRequests, m.instantPasses, m.syncMade, m.syncShared, head)
 	return m
 }
 

@@ -24,13 +24,18 @@ const requestIDHeader = "X-Request-Id"
 // requestID is what we accept of a proxy's id: it is written to logs.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
+// requestIDOf returns the id that a request came with, or a new one.
+func requestIDOf(r *http.Request) string {
+	if id := r.Header.Get(requestIDHeader); id != "" && requestID.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
 // observe gives the request its id and language, and logs and measures how it went.
 func (a *API) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{id: r.Header.Get(requestIDHeader), started: a.now(), route: "-"}
-		if !requestID.MatchString(c.id) {
-			c.id = rand.Text()
-		}
+		c := &call{id: requestIDOf(r), started: a.now(), route: "-"}
 		c.tag = locales.Negotiate(r.Header.Get("Accept-Language"))
 		c.locale = catalog.Locale(c.tag)
 		w.Header().Set(requestIDHeader, c.id)
@@ -60,18 +65,25 @@ func (a *API) observed(r *http.Request, c *call, w *statusWriter, took time.Dura
 func (a *API) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		protectHeaders(h)
 		if isAPIPath(r.URL.Path) {
-			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			h.Set("Content-Security-Policy", apiPolicy)
 			if a.cors(w, r) {
 				return
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// apiPolicy is the Content-Security-Policy of what is no page.
+const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
+
+func protectHeaders(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
 // What other origins may send and read.

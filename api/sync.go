@@ -1,11 +1,11 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,8 +23,8 @@ const maxPushBody = 8 << 20
 
 func (a *API) syncRoutes() []route {
 	return []route{
-		{method: http.MethodGet, path: "/v2/sync", do: a.pull, query: []string{"channels", "cursor", "limit", "fields", "client"}},
-		{method: http.MethodPost, path: "/v2/sync", do: signedIn(a.push), private: true},
+		{method: http.MethodGet, path: syncPath, do: a.pull, query: []string{"channels", "cursor", "limit", "fields", "client"}},
+		{method: http.MethodPost, path: syncPath, do: signedIn(a.push), private: true},
 		{method: http.MethodGet, path: "/v2/sync/stream", do: a.stream, query: []string{"channels"}, stream: true},
 		{method: http.MethodGet, path: "/v2/sync/digest", do: a.digest, query: []string{"channels", "cursor", "fields"}},
 	}
@@ -49,43 +49,81 @@ func (a *API) syncRequest(r *http.Request) (delta.Request, error) {
 	return req, nil
 }
 
+// syncPath is where phones pull.
+const syncPath = "/v2/sync"
+
 // pull answers GET /v2/sync.
 func (a *API) pull(w http.ResponseWriter, r *http.Request) error {
 	req, err := a.syncRequest(r)
 	if err != nil {
 		return err
 	}
+	if key, encoding := sharedKey(r); key != "" && delta.Public(&req) {
+		return a.pullShared(w, r, req, key, encoding)
+	}
 	page, err := a.delta.Pull(r.Context(), req)
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(page)
-	if err != nil {
-		return fault.Wrap("api.pull", fault.Internal, err)
-	}
+	body := page.JSON()
 	if !page.Public {
 		w.Header().Set("Cache-Control", "private, no-store")
 		return sendBody(w, body)
 	}
-	shareable(w, r)
+	h := w.Header()
+	h.Set("Vary", a.sharedVary(r))
+	h.Set("Cache-Control", sharedControl)
 	if notModified(w, r, contentTag(body)) {
 		return nil
 	}
 	return sendBody(w, body)
 }
 
-// sharedFor is how long a CDN may answer with a page of the public channels before it asks again, in seconds. A phone that must not get an older one says
-// so with after=, which is part of the address.
-const sharedFor = "10"
-
-// shareable marks an answer as the same for all who ask the same; that it varies by Accept-Encoding, the compressor says.
-func shareable(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h["Vary"] = slices.DeleteFunc(h["Vary"], func(v string) bool { return v == varyByCaller })
-	if !callOf(r.Context()).query.Has("locale") {
-		h.Add("Vary", "Accept-Language")
+// pullShared answers with a page that others get too.
+func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Request, key, encoding string) error {
+	tip, err := a.delta.PublicTip(r.Context())
+	if err != nil {
+		return err
 	}
-	h.Set("Cache-Control", "public, max-age=0, s-maxage="+sharedFor)
+	page, err := a.shared.get(r.Context(), tip, key, func(into *sharedPage) error {
+		// The page must not end with the request that happens to make it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), a.limits.Timeout)
+		defer cancel()
+		a.metrics.syncMade.Inc()
+		page, err := a.delta.Pull(ctx, req)
+		if err != nil {
+			return err
+		}
+		body := page.JSON()
+		if into.body, err = a.squeezers.squeeze(body, encoding); err != nil {
+			return err
+		}
+		into.encoding, into.tag, into.language = encoding, contentTag(body), string(callOf(r.Context()).tag)
+		into.vary = a.sharedVary(r)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	a.metrics.syncShared.Inc()
+	page.send(w, r)
+	return nil
+}
+
+// sharedControl lets a CDN answer with a page of the public channels for ten seconds before it asks again. A phone that must not get an older one says so with
+// after=, which is part of the address.
+const sharedControl = "public, max-age=0, s-maxage=10"
+
+// sharedVary is what a page of the public channels depends on beside its address.
+func (a *API) sharedVary(r *http.Request) string {
+	vary := "Accept-Encoding"
+	if !callOf(r.Context()).query.Has("locale") {
+		vary += ", Accept-Language"
+	}
+	if len(a.cfg.CORSOrigins) > 0 {
+		vary += ", Origin"
+	}
+	return vary
 }
 
 // contentTag is an ETag of a body.

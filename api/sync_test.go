@@ -95,6 +95,10 @@ func TestPullByChannel(t *testing.T) {
 	if full := s.pull("200", nobody, "channels", "catalog", "fields", "full"); full.doc("course", "C1")["description"] != "" {
 		t.Errorf("the full row is %v", full.doc("course", "C1"))
 	}
+	s.want("200", ask{method: http.MethodPut, path: "/v2/courses/acme~X", as: editor, body: m{"title": "Acme's own", "prerequisites": []string{"C1", "secret"}}})
+	if full := s.pull("200", acmeLearner, "channels", "org", "fields", "full"); !slices.Equal(full.doc("course", "acme~X")["prerequisites"].([]any), []any{"C1"}) {
+		t.Errorf("a draft shows in what is required: %v", full.doc("course", "acme~X"))
+	}
 	if got := s.pull("200", acmeLearner, "channels", "org").changes(); !slices.Equal(got, []string{"course acme~X upsert"}) {
 		t.Errorf("an organization's channel gives %v", got)
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -69,6 +70,28 @@ func PublishedIn(ch coursesync.Change) (now, ever bool, err error) {
 		return false, true, fault.Wrap("catalog.PublishedIn", fault.Corrupt, err).WithFix("%s %q cannot be read; restore a backup", ch.Kind, ch.Key)
 	}
 	return ch.Op == coursesync.OpUpsert && part.State != Draft, part.Ever, nil
+}
+
+// HiddenPrerequisites returns those prerequisites of a course that its readers do not see: drafts, deleted ones, and what another organization has. What
+// becomes visible later is told with the next change of the course.
+func (v *View) HiddenPrerequisites(ch coursesync.Change) (hidden []CourseID, err error) {
+	if !bytes.Contains(ch.Body, []byte(`"prerequisites"`)) {
+		return nil, nil // most courses
+	}
+	c, err := decode[Course](ch)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range c.Value.Prerequisites {
+		now, _, err := v.Published(id)
+		if err != nil {
+			return nil, err
+		}
+		if org := OrgOf(string(id)); !now || org != "" && org != OrgOf(ch.Key) {
+			hidden = append(hidden, id)
+		}
+	}
+	return hidden, nil
 }
 
 // Syncs reports whether an actor's phone may carry the lessons of a course: drafts never leave, whoever edits them.

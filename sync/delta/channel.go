@@ -62,6 +62,11 @@ type wish struct {
 // public reports whether the answer is the same for everyone.
 func (w *wish) public() bool { return w.catalog && !w.org && !w.me && !w.courses && len(w.named) == 0 }
 
+// Public reports whether the answer to a pull may be the same for everyone, as far as the request tells.
+func Public(r *Request) bool {
+	return len(r.Channels) == 1 && r.Channels[0] == string(catalog.ChannelCatalog) && r.Client == "" && r.Actor.Anonymous()
+}
+
 // parseChannels reads the parameter channels. Errors: fault.InvalidParameter.
 func parseChannels(names []string) (w wish, err error) {
 	for _, name := range names {

@@ -12,6 +12,8 @@
 package delta
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -58,6 +60,32 @@ type Service struct {
 	log     coursesync.LogID
 	key     []byte // signs cursors
 	cfg     Config
+	tip     atomic.Pointer[tip]
+	runs    sharedRuns
+}
+
+// tip is how far the public channel is.
+type tip struct{ head, last coursesync.Seq }
+
+// PublicTip returns the Seq of the last change in the public channel. While the log stands still it reads memory only.
+func (s *Service) PublicTip(ctx context.Context) (coursesync.Seq, error) {
+	head, err := s.catalog.Log().Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if t := s.tip.Load(); t != nil && t.head == head {
+		return t.last, nil
+	}
+	var t tip
+	err = s.catalog.View(ctx, func(v *catalog.View) error {
+		t = tip{v.Head(), v.Log().Last(catalog.ChannelCatalog)}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.tip.Store(&t)
+	return t.last, nil
 }
 
 // New makes a Service.
@@ -71,7 +99,9 @@ func New(cfg Config) *Service {
 	if cfg.CheckSearch == nil {
 		cfg.CheckSearch = func(catalog.Actor, string) error { return nil }
 	}
-	return &Service{catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), cfg: cfg}
+	return &Service{
+		catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), cfg: cfg, runs: sharedRuns{byKey: map[runKey]run{}},
+	}
 }
 
 // Request asks for a page.

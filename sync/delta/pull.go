@@ -21,18 +21,47 @@ type Page struct {
 	Public       bool              `json:"-"`                       // the same for all who ask the same
 }
 
+// JSON is the page as it is sent. Its rows are JSON already: encoding/json would read all of them again.
+func (pg *Page) JSON() []byte {
+	size := len(pg.Cursor) + 128
+	for _, row := range pg.Changes {
+		size += len(row) + 1
+	}
+	b := append(make([]byte, 0, size), `{"changes":[`...)
+	for i, row := range pg.Changes {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, row...)
+	}
+	rest := *pg
+	rest.Changes = nil
+	tail, err := json.Marshal(struct {
+		Page
+		Changes *struct{} `json:"changes,omitempty"`
+	}{Page: rest})
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return append(append(b, "],"...), tail[1:]...)
+}
+
 // run is what a page takes from one channel.
 type run struct {
 	place   *place
 	changes []change
-	ended   bool           // the channel has nothing after them
-	until   coursesync.Seq // the last change that was looked at, sent or not
+	rows    []json.RawMessage // of changes, once they are encoded
+	ended   bool              // the channel has nothing after them
+	until   coursesync.Seq    // the last change that was looked at, sent or not
+	looked  int               // changes that were looked at
+	key     *runKey           // under which it is shared; nil when it is not
 }
 
 // change is a change of a run with what decides how it is shown.
 type change struct {
 	coursesync.Change
-	shown shown
+	shown  shown
+	hidden []catalog.CourseID // of a course's prerequisites those that its readers do not see
 }
 
 // shown says what a reader gets of a change.
@@ -74,15 +103,16 @@ func (s *Service) Pull(ctx context.Context, r Request) (*Page, error) {
 				return err
 			}
 		}
-		runs, err = gather(v, c, &r, &w)
+		runs, err = s.gather(v, c, &r, &w)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := page.fill(c, runs, s.projector(r.Locale, r.Fields)); err != nil {
+	if err := s.encodeRuns(runs, &r); err != nil {
 		return nil, err
 	}
+	page.fill(c, runs)
 	if page.Cursor = s.encode(c); len(page.Cursor) > maxCursor {
 		return nil, tooManyCourses()
 	}
@@ -213,7 +243,7 @@ func (w *wish) wants(p *place) bool {
 }
 
 // gather copies what a page can hold at most, channel by channel.
-func gather(v *catalog.View, c *cursor, r *Request, w *wish) ([]run, error) {
+func (s *Service) gather(v *catalog.View, c *cursor, r *Request, w *wish) ([]run, error) {
 	var runs []run
 	rows, looked := 0, 0
 	for i := range c.places {
@@ -221,11 +251,18 @@ func gather(v *catalog.View, c *cursor, r *Request, w *wish) ([]run, error) {
 		if !w.wants(p) {
 			continue
 		}
-		one, err := gatherFrom(v, p, r.Limit-rows, MaxLimit-looked)
-		if err != nil {
-			return nil, err
+		key := s.shares(v, p, r.Limit-rows, MaxLimit-looked, r)
+		one, known := s.runs.get(key)
+		if known {
+			one.place = p
+		} else {
+			var err error
+			if one, err = gatherFrom(v, p, r.Limit-rows, MaxLimit-looked, r.Fields); err != nil {
+				return nil, err
+			}
+			one.key = key
 		}
-		runs = append(runs, one.run)
+		runs = append(runs, one)
 		rows += len(one.changes)
 		looked += one.looked
 		if !one.ended {
@@ -235,14 +272,8 @@ func gather(v *catalog.View, c *cursor, r *Request, w *wish) ([]run, error) {
 	return runs, nil
 }
 
-// gathered is a run with the work that it took.
-type gathered struct {
-	run
-	looked int
-}
-
 // gatherFrom copies the next changes of a channel: at most so many rows, looking at most at so many changes.
-func gatherFrom(v *catalog.View, p *place, rows, looks int) (g gathered, err error) {
+func gatherFrom(v *catalog.View, p *place, rows, looks int, fields Fields) (g run, err error) {
 	g.place, g.until, g.ended = p, p.at, true
 	size := 0
 	for ch := range v.Log().Changes(p.channel, p.at) {
@@ -260,6 +291,11 @@ func gatherFrom(v *catalog.View, p *place, rows, looks int) (g gathered, err err
 		}
 		if one.Body = nil; one.shown == asIs {
 			one.Body = slices.Clone(ch.Body)
+			if fields == FieldsFull && ch.Kind == catalog.KindCourse {
+				if one.hidden, err = v.HiddenPrerequisites(ch); err != nil {
+					return g, err
+				}
+			}
 		}
 		size += len(one.Body)
 		g.changes = append(g.changes, one)
@@ -297,8 +333,29 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 	return asIs, nil
 }
 
-// fill makes rows of what was gathered, as far as a page takes, and moves the places.
-func (pg *Page) fill(c *cursor, runs []run, pr *projector) error {
+// encodeRuns makes rows of what was gathered, and shares what others ask for too.
+func (s *Service) encodeRuns(runs []run, r *Request) error {
+	pr := s.projector(r.Locale, r.Fields)
+	for i := range runs {
+		one := &runs[i]
+		if one.rows != nil {
+			continue // it came from others
+		}
+		one.rows = make([]json.RawMessage, 0, len(one.changes))
+		for k := range one.changes {
+			row, err := pr.encode(&one.changes[k])
+			if err != nil {
+				return err
+			}
+			one.rows = append(one.rows, row)
+		}
+		s.runs.put(one)
+	}
+	return nil
+}
+
+// fill puts the rows into a page, as far as it takes them, and moves the places.
+func (pg *Page) fill(c *cursor, runs []run) {
 	pg.Changes = []json.RawMessage{}
 	size := 0
 	var gone []*place
@@ -308,16 +365,12 @@ func (pg *Page) fill(c *cursor, runs []run, pr *projector) error {
 			pg.Revoked = append(pg.Revoked, string(one.place.channel))
 		}
 		last := coursesync.Seq(0)
-		for k := range one.changes {
-			row, err := pr.encode(&one.changes[k])
-			if err != nil {
-				return err
-			}
+		for k, row := range one.rows {
 			if size += len(row); size > MaxPage && len(pg.Changes) > 0 {
 				pg.More = true
 				one.place.stop(last)
 				c.drop(gone)
-				return nil
+				return
 			}
 			pg.Changes = append(pg.Changes, row)
 			last = one.changes[k].Seq
@@ -334,7 +387,6 @@ func (pg *Page) fill(c *cursor, runs []run, pr *projector) error {
 		}
 	}
 	c.drop(gone)
-	return nil
 }
 
 // stop leaves a place in the middle of its channel, after the last change that was given; 0 is none.

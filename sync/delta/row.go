@@ -231,6 +231,9 @@ func (pr *projector) row(ch *change) (Row, error) {
 	}
 	var err error
 	row.Doc, err = pr.doc(&ch.Change, row.ID)
+	if c, ok := row.Doc.(CourseRow); ok && c.CourseMore != nil {
+		c.Prerequisites = slices.DeleteFunc(c.Prerequisites, func(id catalog.CourseID) bool { return slices.Contains(ch.hidden, id) })
+	}
 	return row, err
 }
 
