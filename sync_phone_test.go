@@ -88,6 +88,7 @@ type pushAnswer struct {
 func newDevice(base string, who catalog.LearnerID, channels string, token func() string) *device {
 	d := &device{base: base, who: who, token: token, channels: channels, locale: "en", rows: map[string]deviceRow{}, acked: map[string]uint64{}}
 	d.renew()
+	d.startOver()
 	return d
 }
 
