@@ -85,9 +85,8 @@ func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Reque
 	if err != nil {
 		return err
 	}
-	page, err := a.shared.get(r.Context(), tip, key, func(into *sharedPage) error {
-		// The page must not end with the request that happens to make it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), a.limits.Timeout)
+	page, err := a.shared.get(r.Context(), tip, key, func(ctx context.Context, into *sharedPage) error {
+		ctx, cancel := context.WithTimeout(ctx, a.limits.Timeout)
 		defer cancel()
 		a.metrics.syncMade.Inc()
 		page, err := a.delta.Pull(ctx, req)
@@ -95,7 +94,7 @@ func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Reque
 			return err
 		}
 		body := page.JSON()
-		if into.body, err = a.squeezers.squeeze(body, encoding); err != nil {
+		if into.body, err = a.squeeze(body, encoding); err != nil {
 			return err
 		}
 		into.encoding, into.tag, into.language = encoding, contentTag(body), string(callOf(r.Context()).tag)
@@ -137,7 +136,7 @@ func sendBody(w http.ResponseWriter, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(body)
+	_, err := w.Write(body) //nolint:gosec // JSON
 	return goneAway(err)
 }
 
