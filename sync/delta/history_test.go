@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
@@ -78,6 +79,30 @@ func TestMadeWhileEmptied(t *testing.T) {
 	s.pages(p, 9, "-course acme~b, !org:acme", "")
 	p.actor = s.token("lea", "acme")
 	s.pages(p, 9, "course acme~a, course acme~b, course acme~c, course acme~d")
+}
+
+// TestPublishedAfterTheLoss: of a course that was a draft while the phone followed the organization, and is published after it left, nothing is told.
+func TestPublishedAfterTheLoss(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.course("acme~a", catalog.Published)
+	s.course("acme~x", catalog.Draft)
+	s.course("acme~y", catalog.Published)
+	s.course("acme~y", catalog.Draft)
+	p := s.phone(s.token("lea", "acme"), "org")
+	s.whole(p)
+	p.actor = s.token("lea", "")
+	for range 2 { // the second change of a course notes which one published it
+		s.now = s.now.Add(time.Second)
+		s.course("acme~x", catalog.Published)
+		s.course("acme~y", catalog.Published)
+	}
+	q := s.phone(p.actor, "org")
+	q.cursor = p.cursor
+	s.pages(p, 9, "-course acme~a, -course acme~y, !org:acme", "")
+	s.drop("acme~x")
+	s.course("acme~x", catalog.Published)
+	s.pages(q, 9, "-course acme~a, -course acme~y, !org:acme", "")
 }
 
 // TestFirstPassOutlivesTombstones: deletions that a first pass began after may be forgotten while it lasts; those that came later may not.

@@ -322,8 +322,8 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 	case err != nil || !ever:
 		return nothing, err
 	case p.emptied != 0:
-		if ch.Created > p.emptied {
-			return nothing, nil // made after the phone had anything of this channel
+		if first, err := firstShown(v, ch); err != nil || first > p.emptied {
+			return nothing, err // after the phone had anything of this channel
 		}
 		return removed, nil
 	case deleted && ch.Seq <= p.base:
@@ -332,6 +332,17 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 		return removed, nil
 	}
 	return asIs, nil
+}
+
+// firstShown is when readers could first hear of an entity: when it was made, but of a course and its numbers not before that was published.
+func firstShown(v *catalog.View, ch *coursesync.Change) (first coursesync.Seq, err error) {
+	switch ch.Kind {
+	case catalog.KindCourse:
+		first, err = catalog.FirstPublishedIn(*ch)
+	case catalog.KindCourseStats:
+		first, err = v.FirstPublished(catalog.CourseID(ch.Key))
+	}
+	return max(first, ch.Created), err
 }
 
 // encodeRuns makes rows of what was gathered, and shares what others ask for too.
