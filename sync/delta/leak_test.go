@@ -310,13 +310,15 @@ func (l *leaks) request() delta.Request {
 }
 
 // cursor is one of those that were given to somebody, or what can be made of them.
-func (l *leaks) cursor() string {
-	text := pick(l, l.cursors...)
+func (l *leaks) cursor() string { return l.bend(pick(l, l.cursors...), l.rng.IntN(20)) }
+
+// bend makes another cursor of one, in one of the ways below.
+func (l *leaks) bend(text string, way int) string {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(raw) == 0 {
 		return text
 	}
-	switch l.rng.IntN(20) {
+	switch way {
 	case 0:
 		raw[l.rng.IntN(len(raw))] ^= 1 << l.rng.IntN(8)
 	case 1:
@@ -357,6 +359,9 @@ func (l *leaks) pull() {
 		r.Limit = pick(l, 0, 1, 2)
 		tokens := slices.DeleteFunc(slices.Clone(l.callers), func(a catalog.Actor) bool { return a.Subject != r.Actor.Subject })
 		r.Actor = pick(l, tokens[len(tokens)-1], tokens[len(tokens)-1], pick(l, tokens...)) // the newest, mostly
+		if l.rng.IntN(4) == 0 {
+			r.Cursor, mine = l.bend(r.Cursor, l.rng.IntN(5)), -1
+		}
 	}
 	page, err := l.s.Pull(l.ctx, r)
 	if err != nil {
