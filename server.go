@@ -28,6 +28,7 @@ import (
 	"github.com/carrel-lms/carrel/api"
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/files"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
@@ -152,6 +153,7 @@ func (f folder) local() string   { return filepath.Join(string(f), "local.db") }
 func (f folder) index() string   { return filepath.Join(string(f), "search") }     // a cache
 func (f folder) insight() string { return filepath.Join(string(f), "insight.db") } // what was searched for: statistics
 func (f folder) imports() string { return filepath.Join(string(f), "imports") }    // uploads and their errors
+func (f folder) files() string   { return filepath.Join(string(f), "files") }      // of courses, under their hashes
 func (f folder) secrets() string { return filepath.Join(string(f), "secrets") }    // keys, revoked tokens, the erased
 
 const (
@@ -175,6 +177,7 @@ type options struct {
 	demo                                          bool
 	logLevel                                      string
 	rate                                          float64
+	maxFile                                       int64
 }
 
 func (p program) serve(ctx context.Context, args []string) error {
@@ -196,6 +199,8 @@ func (p program) serve(ctx context.Context, args []string) error {
 	f.fromEnv("trusted-proxies")
 	f.Float64Var(&o.rate, "rate-limit", 0, "`REQUESTS` a second that one caller may keep up, bursts of five times as many; 0 is the default of 200, negative no limit")
 	f.fromEnv("rate-limit")
+	f.Int64Var(&o.maxFile, "max-file-mb", 0, "`MEGABYTES` that a file of a course may have; 0 is the default of 2048, at most 16384")
+	f.fromEnv("max-file-mb")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	f.fromEnv("log-level")
 	rest, err := f.parse(args)
@@ -204,6 +209,9 @@ func (p program) serve(ctx context.Context, args []string) error {
 	}
 	if len(rest) > 0 {
 		return f.wrong("unexpected argument %q", rest[0])
+	}
+	if o.maxFile < 0 || o.maxFile > catalog.MaxAssetSize>>20 {
+		return f.wrong("--max-file-mb: from 0 to %d", int64(catalog.MaxAssetSize>>20))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
@@ -229,6 +237,7 @@ type server struct {
 	search   *search.Index
 	indexing coursesync.Progress
 	imports  *ingest.Jobs
+	files    *files.Store
 	api      *api.API
 }
 
@@ -265,6 +274,9 @@ func newServer(o options) (s *server, err error) {
 	if s.imports, err = ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: data.imports(), Detect: analysis.Detect}); err != nil {
 		return s, err
 	}
+	if s.files, err = files.Open(files.Config{Dir: data.files(), Named: named(s.catalog)}); err != nil {
+		return s, err
+	}
 	return s, s.front()
 }
 
@@ -289,8 +301,8 @@ func (s *server) front() error {
 	}
 	s.api, err = api.New(api.Config{
 		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports, Insight: s.insight,
-		Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: registry,
-		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0))},
+		Files: s.files, Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: registry,
+		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0)), File: s.opt.maxFile << 20},
 	})
 	return err
 }
@@ -321,6 +333,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.search, &s.indexing)) })
 	g.Go(func() error { return ended(s.search.Run(failed)) })
 	g.Go(func() error { return ended(s.imports.Run(failed)) })
+	g.Go(func() error { return ended(s.files.Run(failed)) })
 	g.Go(func() error { return ended(s.sessions.Run(failed)) })
 	g.Go(func() error { return ended(s.insight.Run(failed)) })
 	g.Go(func() error { return ended(s.api.Run(failed)) })
@@ -418,6 +431,7 @@ var (
 	descIndex  = prometheus.NewDesc("carrel_index_bytes", "Size of the search index on disk.", nil, nil)
 	descAsked  = prometheus.NewDesc("carrel_insight_bytes", "Size of the file of search statistics.", nil, nil)
 	descNoted  = prometheus.NewDesc("carrel_insight_records_total", "Searches, clicks and enrollments, by what became of them in the statistics.", []string{"outcome"}, nil)
+	descFiles  = prometheus.NewDesc("carrel_files_bytes", "Size of the files of courses when unused ones were last looked for, by whether a course has them.", []string{"state"}, nil)
 	descOld    = prometheus.NewDesc("carrel_index_outdated", "1 while an index serves that another version of the program wrote.", nil, nil)
 	descBuild  = prometheus.NewDesc("carrel_reindex_state", "1 for the state of the last rebuild of the search index.", []string{"state"}, nil)
 )
@@ -443,6 +457,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	} {
 		ch <- prometheus.MustNewConstMetric(descNoted, prometheus.CounterValue, float64(n), outcome)
 	}
+	kept := g.s.files.Usage()
+	ch <- prometheus.MustNewConstMetric(descFiles, prometheus.GaugeValue, float64(kept.FilesBytes), "used")
+	ch <- prometheus.MustNewConstMetric(descFiles, prometheus.GaugeValue, float64(kept.UnusedBytes), "unused")
 	ch <- prometheus.MustNewConstMetric(descOld, prometheus.GaugeValue, flag01(g.s.search.Outdated()))
 	at := g.s.search.ReindexStatus().State
 	for _, one := range search.ReindexStates() {
