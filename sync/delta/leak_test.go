@@ -82,7 +82,7 @@ func TestNothingLeaks(t *testing.T) {
 		e.listener.Close()
 	}
 	if t.Failed() {
-		t.Logf("CARREL_SEED=%d repeats it", l.seed)
+		t.Fatalf("CARREL_SEED=%d repeats it", l.seed)
 	}
 	for _, outcome := range []string{"rows", "deletes", "revoked", "cursor-expired", "invalid-cursor", "forbidden", "digest", "news", "unauthorized", "shared"} {
 		if l.tried[outcome] == 0 {
