@@ -104,8 +104,14 @@ func TestExamplesMatch(t *testing.T) {
 		want, got string
 		ok        bool
 	}{
-		{`{"a": …, "b": [1, 2]}`, `{"a":17,"b":[1,2]}`, true}, {`{"a": …}`, `{"a":1,"b":2}`, true}, {`{"a": 1}`, `{"a":1,"b":2}`, false},
-		{`{"a": "…"}`, `{"a":1}`, false}, {"", "", true}, {"", "oops", false}, {"201\n200", "201\n200\n", true}, {"201", "404", false},
+		{`{"a": …, "b": [1, 2]}`, `{"a":17,"b":[1,2]}`, true},
+		{`{"a": …}`, `{"a":1,"b":2}`, true},
+		{`{"a": 1}`, `{"a":1,"b":2}`, false},
+		{`{"a": "…"}`, `{"a":1}`, false},
+		{"", "", true},
+		{"", "oops", false},
+		{"201\n200", "201\n200\n", true},
+		{"201", "404", false},
 	} {
 		if matches(test.want, test.got) != test.ok {
 			t.Errorf("%q matches %q: %v", test.want, test.got, !test.ok)
@@ -136,7 +142,7 @@ func TestSyncDocuments(t *testing.T) {
 			t.Errorf("there is no line about %s", name)
 			continue
 		}
-		named := regexp.MustCompile("\\([^)]*\\)").ReplaceAllString(line[2], "") // what stands in brackets explains
+		named := regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(line[2], "") // what stands in brackets explains
 		for _, doc := range docs {
 			for _, field := range fieldsOf(doc) {
 				if !strings.Contains(named, "`"+field+"`") {

@@ -28,10 +28,7 @@ const (
 	killCuts = 20
 )
 
-var (
-	killCourses  = []string{"a", "b", "acme~a", "acme~b"}
-	killLearners = []catalog.LearnerID{"lea", "omar"}
-)
+var killCourses = []string{"a", "b", "acme~a", "acme~b"}
 
 // event is a mutation that the server acknowledged as done.
 type event struct {
@@ -374,4 +371,4 @@ func (w *killWorld) again(ctx context.Context, d *device, body batch, first *pus
 	}
 }
 
-func newRand(seed uint64, n int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(n))) } //nolint:gosec // not negative
+func newRand(seed uint64, n int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(n))) }

@@ -109,6 +109,7 @@ func TestPublishedAfterTheLoss(t *testing.T) {
 func TestFirstPassOutlivesTombstones(t *testing.T) {
 	t.Parallel()
 	begin := func(t *testing.T) (*stage, *phone) {
+		t.Helper()
 		s := newStage(t)
 		for _, id := range []catalog.CourseID{"a", "b", "c", "d"} {
 			s.course(id, catalog.Published)
@@ -376,7 +377,7 @@ func TestLastMutation(t *testing.T) {
 		for _, one := range []struct {
 			p    *phone
 			want uint64
-		}{{p, uint64(sent)}, {other, 0}} { //nolint:gosec // not negative
+		}{{p, uint64(sent)}, {other, 0}} {
 			page, err := s.s.Pull(s.ctx, one.p.request(0))
 			if err != nil || page.LastMutation == nil || *page.LastMutation != one.want {
 				t.Fatalf("after %d mutations of lea's, %s's last one is %v, %v", sent, one.p.who, page.LastMutation, err)
