@@ -213,7 +213,8 @@ func (c *cursor) begin(a *access, ch coursesync.Channel) error {
 	}
 	p := place{channel: ch}
 	p.base = max(a.view.Log().Last(ch), a.view.Log().Floor(ch, kindsOf(ch)...))
-	if id, ok := strings.CutPrefix(string(ch), coursePrefix); ok && !a.actor.Anonymous() {
+	if id, ok := strings.CutPrefix(string(ch), coursePrefix); ok {
+		p.base = a.view.Head() // as good a base, and the same for all courses that begin together: a thousand fit a cursor
 		list, err := a.enrolled()
 		if err != nil {
 			return err
@@ -329,8 +330,8 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change, d *dialect) (shown,
 	case err != nil || !ever:
 		return nothing, err
 	case p.emptied != 0:
-		if ch.Created > p.emptied {
-			return nothing, nil // made after the phone had anything of this channel
+		if first, err := firstShown(v, ch); err != nil || first > p.emptied {
+			return nothing, err // after the phone had anything of this channel
 		}
 		return removed, nil
 	case deleted && d.silent(p, ch):
@@ -339,6 +340,17 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change, d *dialect) (shown,
 		return removed, nil
 	}
 	return asIs, nil
+}
+
+// firstShown is when readers could first hear of an entity: when it was made, but of a course and its numbers not before that was published.
+func firstShown(v *catalog.View, ch *coursesync.Change) (first coursesync.Seq, err error) {
+	switch ch.Kind {
+	case catalog.KindCourse:
+		first, err = catalog.FirstPublishedIn(*ch)
+	case catalog.KindCourseStats:
+		first, err = v.FirstPublished(catalog.CourseID(ch.Key))
+	}
+	return max(first, ch.Created), err
 }
 
 // encodeRuns makes rows of what was gathered, and shares what others ask for too.
