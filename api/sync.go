@@ -23,7 +23,7 @@ const maxPushBody = 8 << 20
 
 func (a *API) syncRoutes() []route {
 	return []route{
-		{method: http.MethodGet, path: syncPath, do: a.pull, query: []string{"channels", "cursor", "limit", "fields", "client"}},
+		{method: http.MethodGet, path: syncPath, do: a.pull, query: []string{"channels", "cursor", "limit", "fields", "client", "subject"}},
 		{method: http.MethodPost, path: syncPath, do: signedIn(a.push), private: true},
 		{method: http.MethodGet, path: "/v2/sync/stream", do: a.stream, query: []string{"channels"}, stream: true},
 		{method: http.MethodGet, path: "/v2/sync/digest", do: a.digest, query: []string{"channels", "cursor", "fields"}},
@@ -35,6 +35,9 @@ func (a *API) syncRequest(r *http.Request) (delta.Request, error) {
 	c := callOf(r.Context())
 	req := delta.Request{
 		Actor: c.actor, Cursor: c.query.Get("cursor"), Locale: catalog.Locale(c.tag), Fields: delta.Fields(c.query.Get("fields")), Client: c.query.Get("client"),
+	}
+	if c.query.Has("subject") && catalog.LearnerID(c.query.Get("subject")) != c.actor.Subject {
+		return req, fault.New("api.pull", fault.Forbidden).WithFix("these rows would be another learner's than those that you hold: sign in as the one whose they are")
 	}
 	if names := c.query.Get("channels"); names != "" {
 		req.Channels = strings.Split(names, ",")
