@@ -112,7 +112,7 @@ func TestOwnPageIsCompressed(t *testing.T) {
 	t.Parallel()
 	s := syncServer(t)
 	token := "Bearer " + s.token(learner)
-	for _, title := range []string{"A short title that is said twice: a short title that is said twice", strings.Repeat("A long one. ", 80)} {
+	for _, title := range []string{"A short title that is said twice: a short title that is said twice", strings.Repeat("A long one, ", 80) + "and its end"} {
 		s.want("200", ask{method: http.MethodPut, path: "/v2/courses/C1", as: editor, body: m{"title": "Go", "summary": title}})
 		const path = "/v2/sync?channels=catalog,me&locale=en"
 		_, h, body := s.raw(path, map[string]string{"Authorization": token})
