@@ -251,12 +251,12 @@ func (s squeezers) squeezeOwn(body []byte, encoding string) (packed []byte, used
 	return lesser(body, packed, encoding, err)
 }
 
-// lesser chooses what is compressed when that spares more than the header that says so.
+// lesser chooses what is compressed when that spares more than the header that says so. It is copied: the encoder made room for as much as went in.
 func lesser(body, packed []byte, encoding string, err error) ([]byte, string, error) {
 	if len(packed)+len("Content-Encoding: zstd\r\n") >= len(body) {
 		return body, "", err
 	}
-	return packed, encoding, err
+	return bytes.Clone(packed), encoding, err
 }
 
 func gzipped(body []byte) ([]byte, error) {
