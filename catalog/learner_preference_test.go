@@ -18,9 +18,9 @@ func TestPreferences(t *testing.T) {
 		changes bool
 	}{
 		{"nothing of nothing", Preferences{}, Preferences{}, false},
-		{"both", Preferences{French, "Europe/Paris"}, Preferences{French, "Europe/Paris"}, true},
-		{"the same", Preferences{French, "Europe/Paris"}, Preferences{French, "Europe/Paris"}, false},
-		{"the same, spelled otherwise", Preferences{"FR", "Europe/Paris"}, Preferences{French, "Europe/Paris"}, false},
+		{"both", Preferences{Locale: French, Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, true},
+		{"the same", Preferences{Locale: French, Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, false},
+		{"the same, spelled otherwise", Preferences{Locale: "FR", Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, false},
 		{"one is left out", Preferences{Locale: "zh-CN"}, Preferences{Locale: Chinese}, true},
 		{"the other", Preferences{Timezone: "UTC"}, Preferences{Timezone: "UTC"}, true},
 		{"none", Preferences{}, Preferences{}, true},
