@@ -53,8 +53,8 @@ func (p *Preferences) Notify(rule NotificationRule) *Notify {
 	return nil
 }
 
-// preferenceNames are the names of all preferences.
-func preferenceNames() []string {
+// PreferenceNames are the names of all preferences.
+func PreferenceNames() []string {
 	names := []string{preferLocale, preferTimezone, preferQuietHours}
 	for _, rule := range NotificationRules {
 		names = append(names, preferNotify+string(rule))
@@ -122,7 +122,7 @@ func (tx *Tx) PutPreferences(who LearnerID, p Preferences) error {
 	if err := found.err(op); err != nil {
 		return err
 	}
-	for _, name := range preferenceNames() {
+	for _, name := range PreferenceNames() {
 		key := learnerPrefix(who) + name
 		var err error
 		if value := p.value(name); value == "" {

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -193,11 +192,11 @@ func deviceChunk(v *View, prefix, after string) (list []DeviceOf, last string, e
 	return list, last, nil
 }
 
-// DropDevice deletes a device that pushes do not reach any more, if it still has a token and was not seen since; the program itself may. It reports whether
+// DropDevice deletes a device that pushes do not reach any more, if it is still as a caller that may act for the learner knows it to be. It reports whether
 // it did.
-func (tx *Tx) DropDevice(who LearnerID, id DeviceID, token string, seen time.Time) (bool, error) {
+func (tx *Tx) DropDevice(who LearnerID, id DeviceID, still func(Device) bool) (bool, error) {
 	d, ok, err := tx.MyDevice(who, id)
-	if err != nil || !ok || d.Value.Token != token || d.Value.SeenAt.After(seen) {
+	if err != nil || !ok || !still(d.Value) {
 		return false, err
 	}
 	return true, tx.DeleteDevice(who, id, Cond{})
@@ -254,18 +253,8 @@ func (v *View) OnRecord(who LearnerID) (Actor, error) {
 	return actor, err
 }
 
-// EveryoneWith yields the learners who have something of a kind that is the learner's own, with its key and body, in order of key and in one view: callers
-// bound how much they take, and go on after a key.
-func (v *View) EveryoneWith(kind coursesync.Kind, after string) iter.Seq2[LearnerID, coursesync.Change] {
-	return func(yield func(LearnerID, coursesync.Change) bool) {
-		for ch := range entities(v, kind, "", after) {
-			learner, _ := splitLearner(ch.Key)
-			if !yield(learnerOf(learner), ch) {
-				return
-			}
-		}
-	}
-}
+// KeyOfLearner is how a learner's id stands in keys, which follow it with "/".
+func KeyOfLearner(who LearnerID) string { return learnerKey(who) }
 
 // LearnerOfKey returns whose an entity of a learner's is, by its key.
 func LearnerOfKey(key string) LearnerID {
