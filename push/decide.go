@@ -33,7 +33,8 @@ type round struct {
 	Courses []string       `json:"courses,omitempty"`
 	Import  string         `json:"import,omitempty"`
 	Seq     coursesync.Seq `json:"seq"`             // of the first change: the round's name in what is told
-	At      time.Time      `json:"at"`              // when that was made
+	Last    coursesync.Seq `json:"last"`            // of the last one
+	At      time.Time      `json:"at"`              // when the first was made
 	After   string         `json:"after,omitempty"` // who was decided about last
 	Second  bool           `json:"second,omitempty"`
 }
@@ -157,7 +158,7 @@ func (s *settling) take(e event, r round, quiet, most time.Duration) {
 		}
 		return
 	}
-	r.Seq, r.At = e.First, e.At
+	r.Seq, r.Last, r.At = e.First, e.Last, e.At
 	s.rounds = append(s.rounds, r)
 }
 
@@ -336,6 +337,12 @@ func (t *telling) changed(ctx context.Context) error {
 				if state != catalog.Active {
 					continue
 				}
+				if e, _, err := v.MyEnrollment(who, id); err != nil || e.Created > t.round.Last {
+					if err != nil {
+						return err
+					}
+					continue // they never knew it otherwise
+				}
 				w, ok, err := t.aboutCourse(rs, who, id, catalog.RuleCourseChanged, nil)
 				if err != nil {
 					return err
@@ -368,7 +375,8 @@ func (t *telling) aboutCourse(rs *readers, who catalog.LearnerID, id catalog.Cou
 	if err != nil {
 		return w, false, err
 	}
-	named := map[string]string{"course": course.Value.Title}
+	text, _ := course.Value.TextIn(r.locale())
+	named := map[string]string{"course": text.Title}
 	maps.Copy(named, data)
 	w = wanted{who: who, subject: string(id), n: catalog.Notification{
 		Rule: rule, Subject: catalog.Subject{Kind: catalog.KindCourse, ID: string(id)}, Data: named,
@@ -502,9 +510,10 @@ func (t *telling) aboutSearch(rs *readers, key string, f found) (w wanted, ok bo
 	if err != nil {
 		return w, false, err
 	}
+	text, _ := course.Value.TextIn(r.locale())
 	w = wanted{who: who, subject: id, how: search.Value.Notify, n: catalog.Notification{
 		Rule: catalog.RuleSearchMatch, Subject: catalog.Subject{Kind: catalog.KindSavedSearch, ID: id}, Count: f.count,
-		Data: map[string]string{"search": search.Value.Name, "course": course.Value.Title},
+		Data: map[string]string{"search": search.Value.Name, "course": text.Title},
 	}}
 	return w, t.want(&r, &w), nil
 }
