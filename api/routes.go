@@ -74,6 +74,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/backup", do: a.getBackup, private: true, wait: backupWait},
 	})
 	routes = append(routes, a.reindexRoutes()...)
+	routes = append(routes, a.pushRoutes()...)
 	routes = append(routes, a.syncRoutes()...)
 	routes = append(routes, a.instructors().routes("/v2/instructors")...)
 	routes = append(routes, a.tags().routes("/v2/tags")...)
