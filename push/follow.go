@@ -174,7 +174,7 @@ func (a *applying) change(ch *coursesync.Change) error {
 	}
 	moves, err := a.moves(ch)
 	if err == nil && moves {
-		err = put(a.tx, bucketMoved, []byte(ch.Channel), ch.Seq)
+		err = put(a.tx, bucketMoved, moveKey(ch), ch.Seq)
 	}
 	if err != nil {
 		return err
@@ -307,6 +307,19 @@ func (a *applying) moves(ch *coursesync.Change) (bool, error) {
 	return false, nil
 }
 
+// ownMark ends the key of a move that one of the learner's own devices made.
+const ownMark = "\x00"
+
+// moveKey names what moved: the channel, and whether it was one of the learner's own devices that moved it. It knows already what it did, so that
+// only others are told, if there are any: else a learner's own taps would use up the nudge that was for news.
+func moveKey(ch *coursesync.Change) []byte {
+	switch ch.Kind {
+	case catalog.KindBookmark, catalog.KindSavedSearch, catalog.KindPreference:
+		return []byte(string(ch.Channel) + ownMark)
+	}
+	return []byte(ch.Channel)
+}
+
 // forget drops all that is held of a learner who was erased: what waits to be sent before all.
 func forget(tx *bolt.Tx, learner string) error {
 	who := catalog.LearnerID(learner)
@@ -330,8 +343,10 @@ func forget(tx *bolt.Tx, learner string) error {
 	if err := forgetDead(tx, who); err != nil {
 		return err
 	}
-	if err := tx.Bucket(bucketMoved).Delete([]byte(catalog.LearnerChannel(who))); err != nil {
-		return err
+	for _, mark := range []string{"", ownMark} {
+		if err := tx.Bucket(bucketMoved).Delete([]byte(string(catalog.LearnerChannel(who)) + mark)); err != nil {
+			return err
+		}
 	}
 	return tx.Bucket(bucketCaps).Delete([]byte(prefix))
 }

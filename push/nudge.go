@@ -3,6 +3,7 @@ package push
 import (
 	"bytes"
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ type nudge struct {
 
 // move is a channel with something to pull.
 type move struct {
-	channel coursesync.Channel
+	channel coursesync.Channel // see moveKey
 	seq     coursesync.Seq
 }
 
@@ -243,30 +244,47 @@ func nudgeName(ch coursesync.Channel) string {
 }
 
 // devicesOf yields the devices that carry a channel.
-func (p *Push) devicesOf(ctx context.Context, ch coursesync.Channel) func(yield func(catalog.DeviceOf, error) bool) {
+func (p *Push) devicesOf(ctx context.Context, ch coursesync.Channel) iter.Seq2[catalog.DeviceOf, error] {
 	name := string(ch)
+	if who, mine := strings.CutPrefix(name, "learner:"); mine {
+		return p.devicesOfLearner(ctx, who)
+	}
+	if id, content := strings.CutPrefix(name, "course:"); content {
+		return p.devicesOfCourse(ctx, catalog.CourseID(id))
+	}
+	if org, bound := strings.CutPrefix(name, "org:"); bound {
+		return p.devicesOfOrg(ctx, catalog.OrgID(org))
+	}
+	return p.cfg.Catalog.Devices(ctx)
+}
+
+// devicesOfLearner yields a learner's devices; where one of them made the move, only if there are others.
+func (p *Push) devicesOfLearner(ctx context.Context, who string) iter.Seq2[catalog.DeviceOf, error] {
 	return func(yield func(catalog.DeviceOf, error) bool) {
-		if who, mine := strings.CutPrefix(name, "learner:"); mine {
-			p.devicesOfLearners(ctx, []catalog.LearnerID{catalog.LearnerID(who)}, yield)
+		who, own := strings.CutSuffix(who, ownMark)
+		list, err := p.devicesOfAll(ctx, []catalog.LearnerID{catalog.LearnerID(who)})
+		if err != nil {
+			yield(catalog.DeviceOf{}, err)
 			return
 		}
-		if id, content := strings.CutPrefix(name, "course:"); content {
-			p.devicesOfCourse(ctx, catalog.CourseID(id), yield)
-			return
+		if !own || len(list) > 1 {
+			yieldAll(list, yield)
 		}
-		org, bound := strings.CutPrefix(name, "org:")
+	}
+}
+
+// devicesOfOrg yields the devices of an organization's learners.
+func (p *Push) devicesOfOrg(ctx context.Context, org catalog.OrgID) iter.Seq2[catalog.DeviceOf, error] {
+	return func(yield func(catalog.DeviceOf, error) bool) {
 		for d, err := range p.cfg.Catalog.Devices(ctx) {
-			if err == nil && bound {
-				var actor catalog.Actor
-				err = p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
+			var actor catalog.Actor
+			if err == nil {
+				err = p.cfg.Catalog.View(ctx, func(v *catalog.View) (err error) {
 					actor, err = v.OnRecord(d.Learner)
 					return err
 				})
-				if err == nil && string(actor.Org) != org {
-					continue
-				}
 			}
-			if !yield(d, err) || err != nil {
+			if (err != nil || actor.Org == org) && !yield(d, err) || err != nil {
 				return
 			}
 		}
@@ -274,33 +292,38 @@ func (p *Push) devicesOf(ctx context.Context, ch coursesync.Channel) func(yield 
 }
 
 // devicesOfCourse yields the devices of those who take or took a course.
-func (p *Push) devicesOfCourse(ctx context.Context, id catalog.CourseID, yield func(catalog.DeviceOf, error) bool) {
-	for after := catalog.LearnerID(""); ; {
-		var who []catalog.LearnerID
-		err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
-			who = nil
-			for l := range v.LearnersOf(id, after) {
-				if who = append(who, l); len(who) == chunk {
-					break
+func (p *Push) devicesOfCourse(ctx context.Context, id catalog.CourseID) iter.Seq2[catalog.DeviceOf, error] {
+	return func(yield func(catalog.DeviceOf, error) bool) {
+		for after := catalog.LearnerID(""); ; {
+			var who []catalog.LearnerID
+			err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
+				who = nil
+				for l := range v.LearnersOf(id, after) {
+					if who = append(who, l); len(who) == chunk {
+						break
+					}
 				}
+				return nil
+			})
+			var list []catalog.DeviceOf
+			if err == nil {
+				list, err = p.devicesOfAll(ctx, who)
 			}
-			return nil
-		})
-		if err != nil {
-			yield(catalog.DeviceOf{}, err)
-			return
+			if err != nil {
+				yield(catalog.DeviceOf{}, err)
+				return
+			}
+			if !yieldAll(list, yield) || len(who) < chunk {
+				return
+			}
+			after = who[len(who)-1]
 		}
-		if !p.devicesOfLearners(ctx, who, yield) || len(who) < chunk {
-			return
-		}
-		after = who[len(who)-1]
 	}
 }
 
-// devicesOfLearners yields the devices of some learners, and reports whether more are wanted.
-func (p *Push) devicesOfLearners(ctx context.Context, who []catalog.LearnerID, yield func(catalog.DeviceOf, error) bool) bool {
-	var list []catalog.DeviceOf
-	err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
+// devicesOfAll returns the devices of some learners.
+func (p *Push) devicesOfAll(ctx context.Context, who []catalog.LearnerID) (list []catalog.DeviceOf, err error) {
+	err = p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
 		list = nil
 		for _, l := range who {
 			some, err := v.DevicesOf(l)
@@ -311,10 +334,11 @@ func (p *Push) devicesOfLearners(ctx context.Context, who []catalog.LearnerID, y
 		}
 		return nil
 	})
-	if err != nil {
-		yield(catalog.DeviceOf{}, err)
-		return false
-	}
+	return list, err
+}
+
+// yieldAll yields a list, and reports whether more is wanted.
+func yieldAll(list []catalog.DeviceOf, yield func(catalog.DeviceOf, error) bool) bool {
 	for _, d := range list {
 		if !yield(d, nil) {
 			return false

@@ -239,7 +239,17 @@ func TestNudges(t *testing.T) {
 	})
 	step("both were nudged", "")
 	w.clock.add(nudgeEvery)
-	step("15 minutes later", "lea:me,catalog org:catalog")
+	step("15 minutes later", "lea:catalog org:catalog") // a bookmark that lea's only device made is no news to it
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutDevice("lea", "tablet", catalog.Device{Token: "token-tablet", Platform: catalog.PlatformWeb}, catalog.Cond{})
+		return err
+	})
+	w.clock.add(nudgeEvery)
+	w.turn()
+	w.phone.silent()
+	w.clock.add(nudgeEvery)
+	w.do(func(tx *catalog.Tx) error { return tx.DeleteBookmark("lea", "go") })
+	step("with two devices it is", "lea:me tablet:me")
 	w.do(func(tx *catalog.Tx) error {
 		_, err := tx.PutReview("lea", "go", catalog.Review{Rating: 5}, catalog.Cond{})
 		return err
@@ -251,10 +261,10 @@ func TestNudges(t *testing.T) {
 	step("a rating", "")
 	w.search("lea", "new", catalog.NotifyInstant)
 	w.clock.add(nudgeEvery)
-	step("a search", "lea:me")
+	step("a search", "lea:me tablet:me")
 	w.course("new", "New")
 	w.clock.add(nudgeEvery)
-	step("a course, of which lea is told", "lea:catalog org:catalog")
+	step("a course, of which lea is told", "lea:catalog org:catalog tablet:catalog")
 	if got := len(w.inbox("lea")); got == 0 {
 		t.Error("lea was not told")
 	}
