@@ -23,6 +23,8 @@ func TestPreferences(t *testing.T) {
 		{"the same, spelled otherwise", Preferences{Locale: "FR", Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, false},
 		{"one is left out", Preferences{Locale: "zh-CN"}, Preferences{Locale: Chinese}, true},
 		{"the other", Preferences{Timezone: "UTC"}, Preferences{Timezone: "UTC"}, true},
+		{"notices", Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily, SearchMatch: NotifyOff},
+			Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily, SearchMatch: NotifyOff}, true},
 		{"none", Preferences{}, Preferences{}, true},
 	} {
 		was := head(t, c)
@@ -52,6 +54,8 @@ func TestPreferencesRefused(t *testing.T) {
 		{"another language", Preferences{Locale: "de"}, "/locale", fault.BadLocale},
 		{"a region", Preferences{Locale: "fr-CA"}, "/locale", fault.BadLocale},
 		{"no language", Preferences{Locale: "*"}, "/locale", fault.BadLocale},
+		{"no span", Preferences{QuietHours: "22-7"}, "/quiet_hours", fault.BadValue},
+		{"no way", Preferences{InstructorCourse: "hourly"}, "/instructor_course", fault.BadValue},
 		{"no zone", Preferences{Timezone: "Mars/Olympus"}, "/timezone", fault.BadValue},
 		{"this machine's", Preferences{Timezone: "Local"}, "/timezone", fault.BadValue},
 		{"this machine's file", Preferences{Timezone: "posix/Europe/Paris"}, "/timezone", fault.BadValue},

@@ -3,8 +3,8 @@ package catalog
 import (
 	"context"
 	"iter"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/carrel-lms/carrel/fault"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -127,12 +127,9 @@ func QuietSpan(s string) (from, until int, ok bool) {
 
 // minuteOfDay reads "07:30".
 func minuteOfDay(s string) (int, bool) {
-	const hoursADay, minutesAnHour, length = 24, 60, 5
-	h, m, found := strings.Cut(s, ":")
-	hour, err1 := strconv.Atoi(h)
-	minute, err2 := strconv.Atoi(m)
-	ok := found && len(s) == length && err1 == nil && err2 == nil && hour >= 0 && hour < hoursADay && minute >= 0 && minute < minutesAnHour
-	return hour*minutesAnHour + minute, ok
+	const form, minutesAnHour = "15:04", 60
+	t, err := time.Parse(form, s)
+	return t.Hour()*minutesAnHour + t.Minute(), err == nil && len(s) == len(form)
 }
 
 // DigestMinute reads the time of day of a digest: in minutes.
