@@ -183,7 +183,7 @@ func (p *Push) sendBatch(ctx context.Context, some []ready) error {
 		return fault.New("push.send", fault.Internal)
 	}
 	now := p.now()
-	retry := p.close(ctx, outcomes, now)
+	retry := p.heed(ctx, outcomes, now)
 	sent, unsent := 0, map[Reason]int{}
 	err := p.db.Update(func(tx *bolt.Tx) error {
 		sent = 0
@@ -215,8 +215,8 @@ func (p *Push) sendBatch(ctx context.Context, some []ready) error {
 	return nil
 }
 
-// close closes the gates when the service says so, and returns the time before which none of the messages is tried again.
-func (p *Push) close(ctx context.Context, outcomes []Outcome, now time.Time) time.Time {
+// heed closes the gates when the service says so, and returns the time before which none of the messages is tried again.
+func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time.Time {
 	var worst Outcome
 	sent := false
 	for _, o := range outcomes {
