@@ -26,18 +26,19 @@ var arrows = map[string][]string{
 	"ingest":            {"fault", "sync", "catalog"},
 	"identity":          {"fault", "catalog"},
 	"insight":           {"fault", "catalog"},
+	"files":             {"fault"},
 	"push":              {"fault", "sync", "catalog", "locales"},
 	"push/fcm":          {"catalog", "push"},
 	"clients":           {},
-	"api":               {"fault", "sync", "sync/delta", "catalog", "search", "ingest", "identity", "insight", "locales", "push", "clients"},
+	"api":               {"fault", "sync", "sync/delta", "catalog", "search", "ingest", "identity", "insight", "files", "locales", "push", "clients"},
 	"web":               {"fault", "sync", "catalog", "search", "identity", "insight", "locales", "push"},
 	"tests/screenshots": {},
-	"":                  {"fault", "sync", "catalog", "search", "search/analysis", "ingest", "identity", "insight", "locales", "push", "push/fcm", "api", "web"},
+	"":                  {"fault", "sync", "catalog", "search", "search/analysis", "ingest", "identity", "insight", "files", "locales", "push", "push/fcm", "api", "web"},
 }
 
 // budgets bounds the modules that each package brings into a build, the standard library aside: a common library grows unseen.
 var budgets = map[string]int{
-	"fault": 0, "clients": 0, "locales": 5, "sync": 3, "catalog": 10, "sync/delta": 10, "search/analysis": 26, "search/query": 0, "search": 36, "ingest": 12, "identity": 12, "insight": 10, "push": 22, "api": 62, "web": 52,
+	"fault": 0, "clients": 0, "files": 0, "locales": 5, "sync": 3, "catalog": 10, "sync/delta": 10, "search/analysis": 26, "search/query": 0, "search": 36, "ingest": 12, "identity": 12, "insight": 10, "push": 22, "api": 62, "web": 52,
 	"push/fcm": 75, "": 105, // Firebase brings some 40
 }
 
@@ -56,7 +57,7 @@ var forbidden = map[string][]string{
 var forbiddenDirect = map[string][]string{
 	"catalog": {"net/http", "github.com/labstack/echo/v4"}, "search": {"net/http", "github.com/labstack/echo/v4"}, "sync": {"net/http"},
 	"ingest": {"net/http", "github.com/labstack/echo/v4"}, "identity": {"net/http", "github.com/labstack/echo/v4"},
-	"insight": {"net/http", "github.com/labstack/echo/v4"},
+	"insight": {"net/http", "github.com/labstack/echo/v4"}, "files": {"net/http", "github.com/labstack/echo/v4"},
 }
 
 // listed is what the go command says of a package.

@@ -28,6 +28,7 @@ import (
 	"github.com/carrel-lms/carrel/api"
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/files"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
@@ -156,6 +157,7 @@ func (f folder) index() string   { return filepath.Join(string(f), "search") }  
 func (f folder) insight() string { return filepath.Join(string(f), "insight.db") } // what was searched for: statistics
 func (f folder) push() string    { return filepath.Join(string(f), "push.db") }    // what waits to be sent
 func (f folder) imports() string { return filepath.Join(string(f), "imports") }    // uploads and their errors
+func (f folder) files() string   { return filepath.Join(string(f), "files") }      // of courses, under their hashes
 func (f folder) secrets() string { return filepath.Join(string(f), "secrets") }    // keys, revoked tokens, the erased
 
 const (
@@ -183,6 +185,7 @@ type options struct {
 	logLevel                                      string
 	rate                                          float64
 	fcmProject, fcmEndpoint                       string
+	maxFile                                       int64
 }
 
 func (p program) serve(ctx context.Context, args []string) error {
@@ -208,6 +211,8 @@ func (p program) serve(ctx context.Context, args []string) error {
 	f.fromEnv("fcm-project")
 	f.StringVar(&o.fcmEndpoint, "fcm-endpoint", "", "base `URL` to send messages to instead of Google's, without credentials")
 	f.fromEnv("fcm-endpoint")
+	f.Int64Var(&o.maxFile, "max-file-mb", 0, "`MEGABYTES` that a file of a course may have; 0 is the default of 2048, at most 16384")
+	f.fromEnv("max-file-mb")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	f.fromEnv("log-level")
 	rest, err := f.parse(args)
@@ -216,6 +221,9 @@ func (p program) serve(ctx context.Context, args []string) error {
 	}
 	if len(rest) > 0 {
 		return f.wrong("unexpected argument %q", rest[0])
+	}
+	if o.maxFile < 0 || o.maxFile > catalog.MaxAssetSize>>20 {
+		return f.wrong("--max-file-mb: from 0 to %d", int64(catalog.MaxAssetSize>>20))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
@@ -244,6 +252,7 @@ type server struct {
 	push     *push.Push
 	pushing  coursesync.Progress
 	registry *prometheus.Registry
+	files    *files.Store
 	api      *api.API
 }
 
@@ -281,6 +290,9 @@ func newServer(o options) (s *server, err error) {
 		return s, err
 	}
 	if s.push, err = s.openPush(context.Background()); err != nil {
+		return s, err
+	}
+	if s.files, err = files.Open(files.Config{Dir: data.files(), Named: named(s.catalog)}); err != nil {
 		return s, err
 	}
 	return s, s.front()
@@ -324,8 +336,8 @@ func (s *server) front() error {
 	}
 	s.api, err = api.New(api.Config{
 		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports, Insight: s.insight,
-		Push: s.push, Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: s.registry,
-		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0))},
+		Push: s.push, Files: s.files, Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: s.registry,
+		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0)), File: s.opt.maxFile << 20},
 	})
 	return err
 }
@@ -358,6 +370,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.push, &s.pushing)) })
 	g.Go(func() error { return ended(s.push.Run(failed)) })
 	g.Go(func() error { return ended(s.imports.Run(failed)) })
+	g.Go(func() error { return ended(s.files.Run(failed)) })
 	g.Go(func() error { return ended(s.sessions.Run(failed)) })
 	g.Go(func() error { return ended(s.insight.Run(failed)) })
 	g.Go(func() error { return ended(s.api.Run(failed)) })
@@ -458,6 +471,7 @@ var (
 	descIndex  = prometheus.NewDesc("carrel_index_bytes", "Size of the search index on disk.", nil, nil)
 	descAsked  = prometheus.NewDesc("carrel_insight_bytes", "Size of the file of search statistics.", nil, nil)
 	descNoted  = prometheus.NewDesc("carrel_insight_records_total", "Searches, clicks and enrollments, by what became of them in the statistics.", []string{"outcome"}, nil)
+	descFiles  = prometheus.NewDesc("carrel_files_bytes", "Size of the files of courses when unused ones were last looked for, by whether a course has them.", []string{"state"}, nil)
 	descOld    = prometheus.NewDesc("carrel_index_outdated", "1 while an index serves that another version of the program wrote.", nil, nil)
 	descQueued = prometheus.NewDesc("carrel_push_queued", "Messages that wait to be sent.", nil, nil)
 	descOldest = prometheus.NewDesc("carrel_push_oldest_seconds", "How old the news is of the message that is due first; 0 when none waits.", nil, nil)
@@ -489,6 +503,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	} {
 		ch <- prometheus.MustNewConstMetric(descNoted, prometheus.CounterValue, float64(n), outcome)
 	}
+	kept := g.s.files.Usage()
+	ch <- prometheus.MustNewConstMetric(descFiles, prometheus.GaugeValue, float64(kept.FilesBytes), "used")
+	ch <- prometheus.MustNewConstMetric(descFiles, prometheus.GaugeValue, float64(kept.UnusedBytes), "unused")
 	ch <- prometheus.MustNewConstMetric(descOld, prometheus.GaugeValue, flag01(g.s.search.Outdated()))
 	at := g.s.search.ReindexStatus().State
 	for _, one := range search.ReindexStates() {

@@ -24,6 +24,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/files"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
@@ -45,6 +46,7 @@ type Config struct {
 	Local    *bolt.DB           // local.db, for idempotency keys
 	Texts    *locales.Bundle
 	Imports  *ingest.Jobs
+	Files    *files.Store   // nil: no files are held
 	Insight  *insight.Store // nil: nothing is counted
 	Push     *push.Push     // nil: no device can be tested
 	Web      http.Handler   // gets what is not the API's; nil answers 404
@@ -78,6 +80,8 @@ type API struct {
 	ready  atomic.Bool
 	backup sync.Mutex // held by the one that is taken
 
+	uploads, downloads chan struct{} // one in it for each file that comes or goes
+
 	draining context.Context // ends with what would outlast the server's patience
 	drain    context.CancelFunc
 }
@@ -109,6 +113,7 @@ func New(cfg Config) (*API, error) {
 	a.members = newMembers()
 	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now, Notice: a.notice, CheckSearch: checkSaved})
 	a.hub = a.delta.NewHub()
+	a.uploads, a.downloads = make(chan struct{}, maxUploads), make(chan struct{}, maxDownloads)
 	a.shared = newSharedPages()
 	if a.squeezers, err = newSqueezers(); err != nil {
 		return nil, err

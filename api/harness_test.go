@@ -24,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/files"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
@@ -63,7 +64,13 @@ func loadContract() error {
 			return string(text), err
 		})
 	}
-	openapi3filter.RegisterBodyDecoder("application/octet-stream", openapi3filter.FileBodyDecoder)
+	for media := range fileTypes {
+		if openapi3filter.RegisteredBodyDecoder(media) == nil {
+			openapi3filter.RegisterBodyDecoder(media, openapi3filter.FileBodyDecoder)
+		}
+	}
+	openapi3filter.RegisterBodyDecoder("application/xhtml+xml", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("multipart/byteranges", openapi3filter.FileBodyDecoder)
 	contract.router, err = legacy.NewRouter(doc)
 	return err
 }
@@ -77,6 +84,7 @@ type server struct {
 	index   *search.Index
 	keys    *identity.Keyring
 	insight *insight.Store
+	files   *files.Store
 	clock   *testClock
 }
 
@@ -135,9 +143,11 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	pusher, err := push.Open(t.Context(), push.Config{Path: filepath.Join(dir, "push.db"), Catalog: s.catalog, Texts: texts, Sender: taker{}, Logger: quiet, Now: s.clock.now})
 	must("push")
 	t.Cleanup(func() { _ = pusher.Close() })
+	held, err := files.Open(files.Config{Dir: filepath.Join(dir, "files"), Named: s.named, Logger: quiet, Now: s.clock.now})
+	must("files")
+	s.files = held
 	cfg := Config{
-		Push:    pusher,
-		Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
+		Push: pusher, Files: held, Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
 		Limits: Limits{Rate: -1},
 	}
 	for _, fn := range change {
@@ -163,6 +173,19 @@ func (taker) Send(_ context.Context, messages []push.Message) []push.Outcome {
 		outcomes[i].Reason = push.Sent
 	}
 	return outcomes
+}
+
+// named tells which files courses name.
+func (s *server) named(ctx context.Context) (map[files.Sum]bool, error) {
+	sums := map[files.Sum]bool{}
+	for a, err := range s.catalog.HeldAssets(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		sum, _ := files.ParseSum(a.SHA256)
+		sums[sum] = true
+	}
+	return sums, nil
 }
 
 // run runs something until the test ends.

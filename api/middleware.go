@@ -89,8 +89,8 @@ func protectHeaders(h http.Header) {
 // What other origins may send and read.
 const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, Accept-Language, If-Match, If-None-Match, Idempotency-Key, X-Request-Id"
-	corsExposed = "ETag, Location, Content-Language, Carrel-As-Of, Carrel-Search-Passes, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"
+	corsHeaders = "Authorization, Content-Type, Accept-Language, If-Match, If-None-Match, If-Range, Range, Idempotency-Key, X-Request-Id, Content-Digest, Repr-Digest"
+	corsExposed = "Accept-Ranges, Content-Range, ETag, Location, Content-Language, Carrel-As-Of, Carrel-Search-Passes, Repr-Digest, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"
 	corsMaxAge  = "7200" // seconds: what Chromium keeps at most
 )
 

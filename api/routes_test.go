@@ -107,6 +107,13 @@ func TestEveryOperation(t *testing.T) {
 	}})
 	content := ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
 	ok("304", ask{method: get, path: "/v2/courses/C1/content", as: editor, header: map[string]string{"If-None-Match": content.header.Get("ETag")}})
+	pdf := map[string]string{"Content-Type": "application/pdf"}
+	ok("201", ask{method: put, path: "/v2/courses/C1/assets/a1/file?lesson=l1", as: editor, body: "%PDF-1.7", header: pdf})
+	ok("200", ask{method: put, path: "/v2/courses/C1/assets/a1/file", as: editor, body: "%PDF-1.7", header: pdf})
+	ok("200", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor})
+	ok("206", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor, header: map[string]string{"Range": "bytes=1-3"}})
+	manifest := ok("200", ask{method: get, path: "/v2/courses/C1/manifest", as: editor})
+	ok("304", ask{method: get, path: "/v2/courses/C1/manifest", as: editor, header: map[string]string{"If-None-Match": manifest.header.Get("ETag")}})
 
 	curation := map[string]m{
 		"/v2/search/synonyms/js": {"from": []string{"js"}, "to": []string{"javascript"}, "language": "en", "two_way": true},
@@ -199,7 +206,7 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
 		ok("204", ask{method: del, path: path, as: editor})
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js"} {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js", "/clients/offline.js"} {
 		ok("200", ask{method: get, path: path})
 	}
 	called["GET /v2/sync/stream"] = true // which does not end: stream_test.go calls it

@@ -54,7 +54,7 @@ func (s *sharedPages) find(tip coursesync.Seq, key string) *sharedPage {
 }
 
 // get returns a page, and makes it when it is not there. Of those who want the same one makes it; when that fails the next may try.
-func (s *sharedPages) get(ctx context.Context, tip coursesync.Seq, key string, fill func(*sharedPage) error) (*sharedPage, error) {
+func (s *sharedPages) get(ctx context.Context, tip coursesync.Seq, key string, fill func(context.Context, *sharedPage) error) (*sharedPage, error) {
 	s.mu.Lock()
 	if s.tip != tip || s.bytes > sharedBytes {
 		s.tip, s.bytes = tip, 0
@@ -74,7 +74,7 @@ func (s *sharedPages) get(ctx context.Context, tip coursesync.Seq, key string, f
 			return nil, ctx.Err()
 		}
 	}
-	page.err = fill(page)
+	page.err = fill(context.WithoutCancel(ctx), page) // it must not end with the request that happens to make it
 	close(page.made)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +163,7 @@ func (p *sharedPage) send(w http.ResponseWriter, r *http.Request) int {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(p.body)))
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(p.body) // who has left needs no answer
+	_, _ = w.Write(p.body) //nolint:gosec // JSON; who has left needs no answer
 	return http.StatusOK
 }
 

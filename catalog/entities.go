@@ -203,15 +203,18 @@ type Lesson struct {
 	Body            map[Locale]string `json:"body"` // sanitized HTML
 }
 
-// Asset is a file that belongs to a course. Its bytes are elsewhere (URL), checked by size and SHA-256.
+// Asset is a file that belongs to a course. Its bytes are elsewhere, checked by size and SHA-256: at URL, or with Carrel (package files) when it is Held. The URL of
+// one that is held follows from the rest, see [AssetURL]; the log has none.
 type Asset struct {
 	ID        string `json:"id"`
 	Lesson    string `json:"lesson,omitempty"`
 	Name      string `json:"name"`
 	MediaType string `json:"media_type"`
 	URL       string `json:"url"`
-	Size      int64  `json:"size"`
-	SHA256    string `json:"sha256"` // 64 hexadecimal digits
+	Size      int64  `json:"size"`           // bytes
+	SHA256    string `json:"sha256"`         // 64 hexadecimal digits
+	Priority  int    `json:"priority"`       // the lower, the earlier one wants it; made by the catalog, see [Manifest]
+	Held      bool   `json:"held,omitempty"` // set by [Tx.PutAssetFile] only
 }
 
 // Review is a learner's opinion of a course.

@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed instantsearch.js
 var InstantSearch []byte
+
+// Offline says what a device that keeps lessons offline has to fetch and may delete, an ES module.
+//
+//go:embed offline.js
+var Offline []byte

@@ -21,6 +21,7 @@ const (
 	KindPrecondition              // 412: somebody was faster
 	KindTooLarge                  // 413
 	KindMedia                     // 415
+	KindRange                     // 416
 	KindUnprocessable             // 422
 	KindTooMany                   // 429: slower, please
 	KindUnavailable               // 503: later, please
@@ -60,11 +61,14 @@ const (
 	LostUpdate        Code = "lost-update"   // If-Match or IfSeq does not hold
 	TooLarge          Code = "too-large"     // args: limit
 	UnsupportedMedia  Code = "unsupported-media-type"
+	DigestMismatch    Code = "digest-mismatch"       // a file is not the one that was announced; args: got
+	RangeUnsatisfied  Code = "range-not-satisfiable" // the range begins behind the end
 	IdempotencyReused Code = "idempotency-key-reused"
 	RateLimited       Code = "rate-limited" // args: retry_after (seconds)
 	Overloaded        Code = "overloaded"   // args: retry_after (seconds)
 	NotReady          Code = "not-ready"    // starting, rebuilding or stopping
 	StaleRead         Code = "stale-read"   // after= was not reached in time
+	FileMissing       Code = "file-missing" // it is named, but not in the data folder; args: retry_after (seconds)
 	DiskFull          Code = "disk-full"
 	Locked            Code = "data-folder-locked" // another process holds the folder
 	NewerFormat       Code = "newer-format"       // the file was written by a newer Carrel
@@ -104,15 +108,16 @@ const (
 
 var kinds = map[Code]Kind{
 	InvalidFields: KindInvalid, InvalidParameter: KindInvalid, UnknownParameter: KindInvalid, InvalidBody: KindInvalid,
-	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid,
+	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid, DigestMismatch: KindInvalid,
 	Unauthorized: KindUnauthorized, InvalidToken: KindUnauthorized, AccountErased: KindUnauthorized,
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
 	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
+	RangeUnsatisfied:  KindRange,
 	IdempotencyReused: KindUnprocessable, RateLimited: KindTooMany,
-	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable,
+	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable, FileMissing: KindUnavailable,
 	DiskFull: KindFull,
 }
 

@@ -52,6 +52,7 @@ type pages struct {
 	public  *url.URL // nil when unknown
 	files   *assets
 	views   *views
+	offline []byte // the service worker
 	origins *http.CrossOriginProtection
 	sitemap sitemapCache
 	turns   *semaphore.Weighted // one for each search
@@ -85,6 +86,9 @@ func New(cfg Config) (http.Handler, error) {
 	if p.views, err = loadViews(cfg.Texts, p.files); err != nil {
 		return nil, err
 	}
+	if p.offline, err = makeWorker(p.views, p.files); err != nil {
+		return nil, err
+	}
 	p.router = newRouter(p)
 	return p, nil
 }
@@ -101,7 +105,7 @@ func publicURL(s string) (*url.URL, error) {
 }
 
 // policy is the Content-Security-Policy of every page: all that it needs comes from here, and nobody frames it.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // ServeHTTP implements [http.Handler].

@@ -171,7 +171,7 @@ func (c *cursor) read(b []byte, subject catalog.LearnerID) bool {
 			p.channel = catalog.LearnerChannel(subject)
 		case placeNamed:
 			n, width := binary.Uvarint(b)
-			if ok = width > 0 && n <= uint64(len(b)-width); ok {
+			if ok = width > 0 && n <= uint64(len(b)-width); ok { //nolint:gosec // not negative
 				p.channel = coursesync.Channel(b[width : width+int(n)]) //nolint:gosec // no longer than b
 				b = b[width+int(n):]                                    //nolint:gosec // the same
 			}

@@ -52,7 +52,7 @@ var statuses = []Status{Applied, Merged, Conflicts, Rejected}
 func (s Status) code() byte {
 	for i, known := range statuses {
 		if s == known {
-			return byte(i) //nolint:gosec // a few
+			return byte(i)
 		}
 	}
 	return 0
@@ -124,7 +124,7 @@ func (p *Push) check() error {
 		m := &p.Mutations[i]
 		at := fmt.Sprintf("/mutations/%d", i)
 		switch {
-		case m.N == 0 || m.N != p.Mutations[0].N+uint64(i): //nolint:gosec // not negative
+		case m.N == 0 || m.N != p.Mutations[0].N+uint64(i):
 			return fault.Invalid(op, fault.BadField(at+"/n", fault.BadValue, "numbers count from 1 and follow each other", "allowed", "1, 2, 3 …"))
 		case m.Op != opUpsert && m.Op != opDelete:
 			return fault.Invalid(op, fault.BadField(at+"/op", fault.BadValue, "is upsert or delete", "allowed", "upsert, delete"))

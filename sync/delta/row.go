@@ -124,9 +124,10 @@ type AssetRow struct {
 	Lesson    *string `json:"lesson"` // id of its row
 	Name      string  `json:"name"`
 	MediaType string  `json:"media_type"`
-	URL       string  `json:"url"`
+	URL       string  `json:"url"` // one that begins with a stroke is a path of this server
 	Size      int64   `json:"size"`
 	SHA256    string  `json:"sha256"`
+	Priority  int     `json:"priority"` // the lower, the earlier to fetch; of equals the smaller first
 }
 
 // EnrollmentRow is the caller's enrollment in a course.
@@ -336,7 +337,8 @@ func (pr *projector) content(ch *coursesync.Change, id string) (any, error) {
 	}
 	return as(ch, func(s catalog.Stored[catalog.Asset]) any {
 		a := s.Value
-		row := AssetRow{ID: id, Course: course, Name: a.Name, MediaType: a.MediaType, URL: a.URL, Size: a.Size, SHA256: a.SHA256}
+		row := AssetRow{ID: id, Course: course, Name: a.Name, MediaType: a.MediaType, Size: a.Size, SHA256: a.SHA256, Priority: a.Priority}
+		row.URL = catalog.AssetURL(catalog.CourseID(course), a)
 		if a.Lesson != "" {
 			lesson := course + "/" + a.Lesson
 			row.Lesson = &lesson
