@@ -23,8 +23,7 @@ func TestPreferences(t *testing.T) {
 		{"the same, spelled otherwise", Preferences{Locale: "FR", Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, false},
 		{"one is left out", Preferences{Locale: "zh-CN"}, Preferences{Locale: Chinese}, true},
 		{"the other", Preferences{Timezone: "UTC"}, Preferences{Timezone: "UTC"}, true},
-		{"notices", Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily, SearchMatch: NotifyOff},
-			Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily, SearchMatch: NotifyOff}, true},
+		{"notices", Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily}, Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily}, true},
 		{"none", Preferences{}, Preferences{}, true},
 	} {
 		was := head(t, c)

@@ -187,13 +187,13 @@ func TestKill(t *testing.T) {
 			last := 0
 			for range kills {
 				cmd, lines := start(t, folder, service.URL, "")
-				for range 5 + rand.IntN(40) { //nolint:gosec // a test
+				for range 5 + rand.IntN(40) {
 					if !lines.Scan() {
 						t.Fatal("the child ended by itself")
 					}
 					_, _ = fmt.Sscan(lines.Text(), &last)
 				}
-				time.Sleep(rand.N(60 * time.Millisecond)) //nolint:gosec // a test
+				time.Sleep(rand.N(60 * time.Millisecond))
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}

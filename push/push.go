@@ -170,7 +170,7 @@ func (p *Push) loop(ctx context.Context, wake <-chan struct{}, name string, step
 			return ctx.Err()
 		}
 		if err != nil {
-			p.log.ErrorContext(ctx, "push: "+name+" failed and will be tried again", slog.Any("error", err))
+			p.log.ErrorContext(ctx, "push: a step failed and will be tried again", slog.String("step", name), slog.Any("error", err))
 			wait = p.pace.idle
 		}
 		timer.Reset(min(max(wait, time.Millisecond), p.pace.idle))

@@ -38,6 +38,8 @@ type gates struct {
 	reason Reason
 	streak int  // how often the service was unavailable in a row
 	alarm  bool // our credentials are refused
+
+	platformAlarm time.Time // when it was last said that those for a platform are
 }
 
 // state returns until when nothing is sent, and why.
@@ -236,6 +238,7 @@ func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time
 		p.metrics.halted.Set(0)
 		p.log.InfoContext(ctx, "push: the push service takes our credentials again")
 	}
+	p.warnOfPlatform(ctx, outcomes, now)
 	wait := time.Duration(0)
 	switch worst.Reason {
 	case ReasonAuth:
@@ -268,6 +271,15 @@ func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time
 		}
 	}
 	return now.Add(wait)
+}
+
+// warnOfPlatform says, once while it lasts, that the credentials for a platform are refused. The gates are locked.
+func (p *Push) warnOfPlatform(ctx context.Context, outcomes []Outcome, now time.Time) {
+	i := slices.IndexFunc(outcomes, func(o Outcome) bool { return o.Reason == ReasonThirdParty })
+	if g := &p.gates; i >= 0 && now.Sub(g.platformAlarm) >= p.pace.halted {
+		g.platformAlarm = now
+		p.log.ErrorContext(ctx, "push: APNs or Web Push refuses the project's credentials; messages to that platform wait", slog.String("detail", outcomes[i].Detail))
+	}
 }
 
 // rank orders reasons by what they mean for all other messages.

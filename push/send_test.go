@@ -12,6 +12,7 @@ import (
 
 // waiting makes a world in which n learners have a message that waits.
 func waiting(t *testing.T, n int) *world {
+	t.Helper()
 	w := newWorld(t)
 	for i := range n {
 		who := catalog.LearnerID(fmt.Sprint("l", i))

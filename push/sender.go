@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -65,11 +66,7 @@ const (
 	ReasonInvisible     Reason = "invisible"      // what it is about is not to be seen any more
 )
 
-// retried reports whether a message is sent again.
+// retried reports whether a message that was tried is sent again later. When credentials were refused it was not its turn.
 func (r Reason) retried() bool {
-	switch r {
-	case ReasonQuota, ReasonUnavailable, ReasonInternal, ReasonNetwork, ReasonAuth, ReasonThirdParty:
-		return true
-	}
-	return false
+	return slices.Contains([]Reason{ReasonQuota, ReasonUnavailable, ReasonInternal, ReasonNetwork}, r)
 }

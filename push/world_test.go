@@ -130,7 +130,10 @@ type world struct {
 
 var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 
-func newWorld(t *testing.T) *world { return worldAt(t, noon, true) }
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return worldAt(t, noon, true)
+}
 
 func worldAt(t *testing.T, now time.Time, configured bool) *world {
 	t.Helper()
@@ -162,19 +165,21 @@ func (w *world) open(configured bool) {
 	if w.Push, err = Open(w.Context(), cfg); err != nil {
 		w.Fatal(err)
 	}
-	w.Cleanup(func() { _ = w.Push.Close() })
+	w.Cleanup(func() { _ = w.Close() })
 }
 
 // do runs a command as the program itself.
-func (w *world) do(fn func(tx *catalog.Tx) error) coursesync.Seq { return w.as(catalog.System, fn) }
-
-func (w *world) as(actor catalog.Actor, fn func(tx *catalog.Tx) error) coursesync.Seq {
+func (w *world) do(fn func(tx *catalog.Tx) error) {
 	w.Helper()
-	seq, err := w.catalog.Update(w.Context(), actor, fn)
+	w.as(catalog.System, fn)
+}
+
+func (w *world) as(actor catalog.Actor, fn func(tx *catalog.Tx) error) {
+	w.Helper()
+	_, err := w.catalog.Update(w.Context(), actor, fn)
 	if err != nil {
 		w.Fatal(err)
 	}
-	return seq
 }
 
 func (w *world) follow() {

@@ -165,7 +165,9 @@ func Previews(texts *locales.Bundle, tag locales.Tag) []Preview {
 		rule   catalog.NotificationRule
 		counts []int
 	}{
-		{catalog.RuleCourseChanged, []int{1}}, {catalog.RuleSearchMatch, []int{1, 5_000}}, {catalog.RuleInstructorCourse, []int{1}},
+		{catalog.RuleCourseChanged, []int{1}},
+		{catalog.RuleSearchMatch, []int{1, 5_000}},
+		{catalog.RuleInstructorCourse, []int{1}},
 		{catalog.RuleImportFinished, []int{0, 1, 5_000}},
 	} {
 		for _, n := range one.counts {

@@ -106,7 +106,7 @@ func outcomeOf(err error) push.Outcome {
 		return push.Outcome{Reason: push.Sent}
 	}
 	o := push.Outcome{Reason: reasonOf(err), Detail: err.Error()}
-	if answer := errorutils.HTTPResponse(err); answer != nil {
+	if answer := errorutils.HTTPResponse(err); answer != nil { //nolint:bodyclose // the SDK has read it, and gives a copy
 		o.RetryAfter = retryAfter(answer.Header.Get(headerAsked), time.Now())
 	}
 	return o
@@ -125,7 +125,7 @@ func reasonOf(err error) push.Reason {
 	case messaging.IsInvalidArgument(err), errorutils.IsInvalidArgument(err):
 		return push.ReasonInvalid
 	}
-	answer := errorutils.HTTPResponse(err)
+	answer := errorutils.HTTPResponse(err) //nolint:bodyclose // the same
 	switch {
 	case answer == nil: // an answer that is no JSON, or the time was up
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
@@ -183,7 +183,7 @@ func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
 		err = errors.Join(err, answer.Body.Close())
 	}
 	if err != nil {
-		return noAnswer(r, err), nil //nolint:nilerr // it is in the answer
+		return noAnswer(r, err), nil
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	if answer.StatusCode >= http.StatusInternalServerError {

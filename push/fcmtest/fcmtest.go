@@ -111,12 +111,12 @@ type Server struct {
 }
 
 // New starts a stand-in, which ends with the test.
-func New(t testing.TB) *Server {
-	t.Helper()
+func New(tb testing.TB) *Server {
+	tb.Helper()
 	s := &Server{tried: map[string]int{}}
 	h := httptest.NewServer(s)
 	s.URL = h.URL
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		h.CloseClientConnections()
 		h.Close()
 	})
