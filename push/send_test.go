@@ -2,10 +2,14 @@ package push
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/carrel-lms/carrel/catalog"
 )
@@ -271,5 +275,93 @@ func TestNudges(t *testing.T) {
 	}
 	w.clock.add(nudgeEvery)
 	step("the notification", "")
+	w.sound()
+}
+
+// TestPlatformRefused: when the key for one platform is refused, its messages wait, and those to others are sent.
+func TestPlatformRefused(t *testing.T) {
+	t.Parallel()
+	w := waiting(t, 2)
+	w.phone.outcome = func(m *Message) Outcome {
+		if m.Token == "token-l0" {
+			return Outcome{Reason: ReasonThirdParty}
+		}
+		return Outcome{Reason: Sent}
+	}
+	w.turn()
+	if got := w.phone.shown(); len(got) != 1 || w.phone.tried["token-l0"] != 2 { // a nudge and a message
+		t.Errorf("%+v, %d tries", got, w.phone.tried["token-l0"])
+	}
+	w.phone.outcome = nil
+	w.clock.add(usualPace.halted)
+	w.turn()
+	if got := w.phone.shown(); len(got) != 1 || got[0].Token != "token-l0" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestBundle: what becomes news at the same moment is one message when it is too much for a screen, and all of it is in the inbox.
+func TestBundle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("few")
+	w.device("many")
+	for i, words := range []string{"a", "b", "c", "d", "e"} {
+		w.search("many", words, catalog.NotifyInstant)
+		if i < bundleOver {
+			w.search("few", words, catalog.NotifyInstant)
+		}
+	}
+	w.turn()
+	w.course("all", "a b c d e")
+	w.pass(5 * time.Second)
+	shown := map[string]int{}
+	for _, m := range w.phone.shown() {
+		shown[m.Token]++
+		if m.Token == "token-many" && (m.Title != "5 pieces of news for you" || m.Data["type"] != "bundle") {
+			t.Errorf("%+v", m)
+		}
+	}
+	if shown["token-few"] != 3 || shown["token-many"] != 1 || len(w.inbox("many")) != 5 || len(w.inbox("few")) != 3 {
+		t.Errorf("%v; %q and %q", shown, w.rules("few"), w.rules("many"))
+	}
+	w.sound()
+}
+
+// TestKilledAfterInbox: the process is killed when the notification is in the inbox and the message is not yet in the outbox. There is one of each in the end.
+func TestKilledAfterInbox(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.search("lea", "go", catalog.NotifyInstant)
+	w.turn()
+	w.course("go", "Go")
+	w.follow()
+	w.clock.add(5 * time.Second)
+	if _, err := w.settle(w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.tellRounds(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(w.folder, "push.db")
+	before := filepath.Join(w.folder, "before.db")
+	if err := w.db.View(func(tx *bolt.Tx) error { return tx.CopyFile(before, fileMode) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(before, path); err != nil {
+		t.Fatal(err)
+	}
+	w.open(true)
+	w.pass(time.Second)
+	if got := w.phone.shown(); len(got) != 1 || w.rules("lea") != "search_match s-go 1" {
+		t.Errorf("%+v, inbox %q", got, w.rules("lea"))
+	}
 	w.sound()
 }
