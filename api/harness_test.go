@@ -233,6 +233,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	json   map[string]any // of a JSON object
+	list   []any          // of a JSON array
 }
 
 // do sends a request and holds the exchange against openapi.yaml.
@@ -262,8 +263,14 @@ func (s *server) do(q ask) answer {
 		s.t.Fatal(err)
 	}
 	if strings.Contains(res.Header.Get("Content-Type"), "json") && q.method != http.MethodHead {
-		if err := json.Unmarshal(got.body, &got.json); err != nil {
-			s.t.Errorf("%s %s: the answer is no JSON object: %v", q.method, q.path, err)
+		var err error
+		if bytes.HasPrefix(got.body, []byte("[")) {
+			err = json.Unmarshal(got.body, &got.list)
+		} else {
+			err = json.Unmarshal(got.body, &got.json)
+		}
+		if err != nil {
+			s.t.Errorf("%s %s: the answer is no JSON object or array: %v", q.method, q.path, err)
 		}
 	}
 	checkExchange(s.t, req, body, got)

@@ -75,8 +75,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/backup", do: a.getBackup, private: true, wait: backupWait},
 	})
 	routes = append(routes, a.reindexRoutes()...)
-	routes = append(routes, a.pushRoutes()...)
-	routes = append(routes, a.syncRoutes()...)
+	routes = slices.Concat(routes, a.pushRoutes(), a.syncRoutes(), a.watermelonRoutes(), a.rxdbRoutes())
 	routes = append(routes, a.instructors().routes("/v2/instructors")...)
 	routes = append(routes, a.tags().routes("/v2/tags")...)
 	return append(routes, a.categories().routes("/v2/categories")...)
@@ -148,6 +147,8 @@ func (a *API) opsRoutes() []route {
 		ops("/problems/{code}", a.problemPage),
 		ops("/clients/instantsearch.js", clientModule(clients.InstantSearch)),
 		ops("/clients/offline.js", clientModule(clients.Offline)),
+		ops("/clients/watermelon.js", clientModule(clients.Watermelon)),
+		ops("/clients/rxdb.js", clientModule(clients.RxDB)),
 	}
 }
 

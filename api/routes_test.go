@@ -194,6 +194,10 @@ func TestEveryOperation(t *testing.T) {
 		{"n": 1, "kind": "bookmark", "key": "C1", "op": "upsert"}, {"n": 2, "kind": "bookmark", "key": "none", "op": "upsert"}, {"n": 3, "kind": "review", "key": "C1", "op": "delete"},
 	}}})
 	ok("200", ask{method: get, path: "/v2/sync/digest?channels=catalog,me", as: learner})
+	ok("200", ask{method: get, path: "/v2/sync/watermelon?last_pulled_at=null&schema_version=1&migration=null&tables=courses,bookmarks&cursor=&fields=card", as: learner})
+	ok("200", ask{method: http.MethodPost, path: "/v2/sync/watermelon?last_pulled_at=0", as: learner, body: m{"bookmarks": m{"created": []m{{"id": "b1", "course": "C1"}}, "updated": []m{}, "deleted": []string{"b2"}}}})
+	ok("200", ask{method: get, path: "/v2/sync/rxdb/courses?checkpoint=null&limit=10&fields=card", as: learner})
+	ok("200", ask{method: http.MethodPost, path: "/v2/sync/rxdb/bookmarks", as: learner, body: []m{{"newDocumentState": m{"id": "b3", "course": "none", "_deleted": false}}}})
 	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/bookmarks/C1", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})
@@ -206,10 +210,11 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
 		ok("204", ask{method: del, path: path, as: editor})
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js", "/clients/offline.js"} {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js", "/clients/offline.js", "/clients/watermelon.js", "/clients/rxdb.js"} {
 		ok("200", ask{method: get, path: path})
 	}
-	called["GET /v2/sync/stream"] = true // which does not end: stream_test.go calls it
+	called["GET /v2/sync/stream"] = true                   // which does not end: stream_test.go calls it
+	called["GET /v2/sync/rxdb/{collection}/stream"] = true // the same: rxdb_test.go
 	for path, item := range contract.doc.Paths.Map() {
 		for method := range item.Operations() {
 			if !called[method+" "+path] {

@@ -125,8 +125,9 @@ type Course struct {
 	ContentPublic      bool            `json:"content_public,omitempty"`
 	State              State           `json:"state"`
 	CreatedAt          time.Time       `json:"created_at"`
-	PublishedAt        *time.Time      `json:"published_at,omitempty"`   // first publication, or what an import says
-	EverPublished      bool            `json:"ever_published,omitempty"` // a draft that was never published yields nothing through sync
+	PublishedAt        *time.Time      `json:"published_at,omitempty"`    // first publication, or what an import says
+	EverPublished      bool            `json:"ever_published,omitempty"`  // a draft that was never published yields nothing through sync
+	FirstPublished     coursesync.Seq  `json:"first_published,omitempty"` // the version that was published first; 0 in that one itself, and before
 }
 
 // Sum is a number of ratings and what they add up to. Imported aggregates enter as mean × count.

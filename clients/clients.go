@@ -12,3 +12,13 @@ var InstantSearch []byte
 //
 //go:embed offline.js
 var Offline []byte
+
+// Watermelon synchronizes WatermelonDB, an ES module.
+//
+//go:embed watermelon.js
+var Watermelon []byte
+
+// RxDB replicates RxDB's collections, an ES module.
+//
+//go:embed rxdb.js
+var RxDB []byte

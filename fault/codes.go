@@ -56,6 +56,7 @@ const (
 	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"
 	CursorBehind      Code = "cursor-behind" // there is something to be pulled first
+	PullFirst         Code = "pull-first"    // what is pushed was changed since the pull that it is based on
 	MutationGap       Code = "mutation-gap"  // mutations between were never sent; args: last_mutation
 	ClientReused      Code = "client-reused" // a mutation's number was used for another one; args: last_mutation
 	LostUpdate        Code = "lost-update"   // If-Match or IfSeq does not hold
@@ -113,7 +114,8 @@ var kinds = map[Code]Kind{
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
-	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
+	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict,
+	MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
 	RangeUnsatisfied:  KindRange,
 	IdempotencyReused: KindUnprocessable, RateLimited: KindTooMany,
