@@ -118,7 +118,7 @@ func TestStreams(t *testing.T) {
 	}
 	dir, ctx := t.TempDir(), t.Context()
 	token := adminToken(t, dir)
-	server := startServer(t, dir, "--rate-limit", "-1")
+	server := startServer(t, dir, "CARREL_RATE_LIMIT=-1")
 	defer server.kill()
 	l := &listeners{url: server.url}
 	for range count {

@@ -31,6 +31,7 @@ import (
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 	"github.com/carrel-lms/carrel/sync/delta"
 )
@@ -49,6 +50,7 @@ type Config struct {
 	Imports  *ingest.Jobs
 	Files    *files.Store   // nil: no files are held
 	Insight  *insight.Store // nil: nothing is counted
+	Push     *push.Push     // nil: no device can be tested
 	Web      http.Handler   // gets what is not the API's; nil answers 404
 
 	CORSOrigins    []string       // "https://learn.example.org"; "*" lets all read

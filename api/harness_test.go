@@ -29,6 +29,7 @@ import (
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
@@ -139,11 +140,14 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	must("texts")
 	jobs, err := ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: filepath.Join(dir, "imports"), Logger: quiet})
 	must("imports")
+	pusher, err := push.Open(t.Context(), push.Config{Path: filepath.Join(dir, "push.db"), Catalog: s.catalog, Texts: texts, Sender: taker{}, Logger: quiet, Now: s.clock.now})
+	must("push")
+	t.Cleanup(func() { _ = pusher.Close() })
 	held, err := files.Open(files.Config{Dir: filepath.Join(dir, "files"), Named: s.named, Logger: quiet, Now: s.clock.now})
 	must("files")
 	s.files = held
 	cfg := Config{
-		Files: held, Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
+		Push: pusher, Files: held, Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
 		Limits: Limits{Rate: -1},
 	}
 	for _, fn := range change {
@@ -158,6 +162,17 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	s.run(jobs.Run)
 	s.run(s.api.Run)
 	return s
+}
+
+// taker is a push service that takes everything.
+type taker struct{}
+
+func (taker) Send(_ context.Context, messages []push.Message) []push.Outcome {
+	outcomes := make([]push.Outcome, len(messages))
+	for i := range outcomes {
+		outcomes[i].Reason = push.Sent
+	}
+	return outcomes
 }
 
 // named tells which files courses name.

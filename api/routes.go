@@ -75,7 +75,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/backup", do: a.getBackup, private: true, wait: backupWait},
 	})
 	routes = append(routes, a.reindexRoutes()...)
-	routes = slices.Concat(routes, a.syncRoutes(), a.watermelonRoutes(), a.rxdbRoutes())
+	routes = slices.Concat(routes, a.pushRoutes(), a.syncRoutes(), a.watermelonRoutes(), a.rxdbRoutes())
 	routes = append(routes, a.instructors().routes("/v2/instructors")...)
 	routes = append(routes, a.tags().routes("/v2/tags")...)
 	return append(routes, a.categories().routes("/v2/categories")...)

@@ -156,6 +156,10 @@ func TestEveryOperation(t *testing.T) {
 	ok("202", ask{method: http.MethodPost, path: reindexPath, as: root})
 	ok("200", ask{method: get, path: reindexPath, as: root})
 	s.awaitReindex(root)
+	ok("200", ask{method: put, path: "/v2/push/defaults?org=acme", as: root, body: m{"quiet_hours": "22:00-07:30", "daily_cap": 5}})
+	ok("200", ask{method: get, path: "/v2/push/defaults?org=acme", as: root})
+	ok("201", ask{method: put, path: "/v2/me/devices/tested", as: learner, body: m{"token": "t-tested", "platform": "web"}})
+	ok("200", ask{method: http.MethodPost, path: "/v2/push/test", as: root, body: m{"learner": learner.Subject, "device": "tested"}})
 	ok("200", ask{method: get, path: backupPath, as: root})
 
 	imported := ok("202", ask{method: http.MethodPost, path: "/v2/imports", as: editor, body: "id,title\nC2,Two\n,none\n", header: map[string]string{"Content-Type": "text/csv"}})

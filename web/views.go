@@ -21,6 +21,8 @@ const (
 	viewCourse  = "course"
 	viewLesson  = "lesson"
 	viewMe      = "me"
+	viewInbox   = "inbox"
+	viewPush    = "push"
 	viewErase   = "erase"
 	viewAdmin   = "admin"
 	viewInsight = "insight"
@@ -30,7 +32,7 @@ const (
 	viewError   = "error"
 )
 
-var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewOffline, viewError}
+var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewInbox, viewPush, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewOffline, viewError}
 
 // views holds every page, parsed once for each language: a template's words are bound to its printer.
 type views struct {

@@ -23,6 +23,7 @@ import (
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Keys     *identity.Keyring // not needed yet: Sessions verifies one-time links
 	Texts    *locales.Bundle
 	Insight  *insight.Store // counts searches and reports to administrators; nil: neither
+	Push     *push.Push     // the outbox, shown to administrators; nil: it is not
 
 	Address   func(*http.Request) string // of a visitor, behind whatever proxies; nil: of the connection
 	Demo      bool                       // offer to sign in as a sample person, on a loopback address only

@@ -21,6 +21,7 @@ import (
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
@@ -32,6 +33,7 @@ type site struct {
 	index   *search.Index
 	keys    *identity.Keyring
 	insight *insight.Store
+	push    *push.Push
 	server  *httptest.Server
 
 	sessions *identity.Sessions
@@ -70,9 +72,11 @@ func newSite(t *testing.T, o options) *site {
 	s.texts = must[*locales.Bundle](t)(locales.Load(""))
 	s.insight = must[*insight.Store](t)(insight.Open(insight.Config{Path: filepath.Join(dir, "insight.db"), Logger: logger}))
 	t.Cleanup(func() { _ = s.insight.Close() })
+	s.push = must[*push.Push](t)(push.Open(t.Context(), push.Config{Path: filepath.Join(dir, "push.db"), Catalog: s.catalog, Texts: s.texts, Logger: logger}))
+	t.Cleanup(func() { _ = s.push.Close() })
 	pages := must[http.Handler](t)(New(Config{
 		Catalog: s.catalog, Search: s.index, Sessions: s.sessions, Keys: s.keys, Texts: s.texts, Demo: o.demo, PublicURL: o.public, Logger: logger,
-		Insight: s.insight,
+		Insight: s.insight, Push: s.push,
 	}))
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)

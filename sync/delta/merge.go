@@ -173,7 +173,7 @@ func (p *Push) prefer(tx *catalog.Tx, m *Mutation) (Status, error) {
 		value = doc.Value
 	}
 	if !all.Set(m.Key, value) {
-		return Rejected, badMutation("/key", fault.BadValue, "is no preference", "allowed", "locale, timezone")
+		return Rejected, badMutation("/key", fault.BadValue, "is no preference", "allowed", strings.Join(catalog.PreferenceNames(), ", "))
 	}
 	return Applied, tx.PutPreferences(p.Actor.Subject, all)
 }
