@@ -25,12 +25,12 @@ const (
 	// place that is free again the queue would only grow anew.
 	maxWait      = time.Second
 	crowdedAfter = time.Second
-	crowdedWait  = 10 * time.Millisecond
+	crowdedWait  = 20 * time.Millisecond
 	calmAfter    = 2 * time.Second
 	// slowWork, and slowLists lists of every course, make a search expensive: several times what usual ones take. It is counted in work, not in time,
 	// since on a busy machine all searches take long.
-	slowWork  = 4_000
-	slowLists = 40
+	slowWork  = 2_000
+	slowLists = 20
 	// maxSlow expensive searches are in the slow lane or wait for it, at most maxSlowWait; each may hold memory for every course.
 	maxSlow     = 8
 	maxSlowWait = time.Second

@@ -16,7 +16,7 @@ const (
 	// phraseChunk is how many texts are compared within one read of the catalog, which has to be short.
 	phraseChunk = 200
 	// maxTexts are read for all phrases of a search: about a second. Phrases of words that nearly every course has are refused by it, at once.
-	maxTexts = 50_000
+	maxTexts = 25_000
 	// workPerText is how much work it is to read and compare a course's texts.
 	workPerText = 20
 )
