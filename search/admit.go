@@ -27,6 +27,9 @@ const (
 	crowdedAfter = time.Second
 	crowdedWait  = 20 * time.Millisecond
 	calmAfter    = 2 * time.Second
+	// crowdPerCPU searches wait for each CPU before they are a crowd: so many are served within a tenth of a second, and a few callers who never pause cannot
+	// have others sent away.
+	crowdPerCPU = 8
 	// slowWork, and slowLists lists of every course, make a search expensive: several times what usual ones take. It is counted in work, not in time,
 	// since on a busy machine all searches take long.
 	slowWork  = 2_000
@@ -118,7 +121,7 @@ func (t *turn) enter() error {
 		t.a.calm.Store(int64(now + calmAfter))
 	}
 	calm := t.a.calm.Load()
-	crowded := calm != 0 && now < time.Duration(calm)
+	crowded := calm != 0 && now < time.Duration(calm) && t.a.waiting() > crowdPerCPU*runtime.GOMAXPROCS(0)
 	patience := maxWait
 	if crowded {
 		patience = crowdedWait
@@ -131,6 +134,11 @@ func (t *turn) enter() error {
 		t.a.calm.Store(int64(time.Since(start) + calmAfter))
 	}
 	return err
+}
+
+// waiting returns how many searches wait for a place outside the slow lane.
+func (a *admission) waiting() int {
+	return int(a.queue.Load()-a.slowQueue.Load()) - searchesPerCPU*runtime.GOMAXPROCS(0)
 }
 
 // enterSlow takes a place in the slow lane.

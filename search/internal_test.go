@@ -100,6 +100,13 @@ func TestAdmission(t *testing.T) {
 			t.Errorf("waited %v in a burst, want %v", waited, maxWait)
 		}
 		a.free.Store(int64(time.Since(start) - 2*crowdedAfter))
+		if waited := refused(); waited != maxWait {
+			t.Errorf("waited %v behind a few, want %v", waited, maxWait)
+		}
+		crowd := int32(crowdPerCPU * cpus) //nolint:gosec // a few
+		a.queue.Add(crowd)
+		defer a.queue.Add(-crowd)
+		a.free.Store(int64(time.Since(start) - 2*crowdedAfter))
 		if waited := refused(); waited != crowdedWait {
 			t.Errorf("waited %v in a crowd, want %v", waited, crowdedWait)
 		}
@@ -127,8 +134,8 @@ func TestAdmission(t *testing.T) {
 		for _, h := range held[1:] {
 			h.end()
 		}
-		if n := a.queue.Load(); n != 0 {
-			t.Errorf("%d searches are still counted", n)
+		if n := a.queue.Load(); n != crowd {
+			t.Errorf("%d searches are still counted", n-crowd)
 		}
 	})
 }
