@@ -1,0 +1,425 @@
+package search
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/search/analysis"
+)
+
+// exam is a course that is being compared with the saved searches.
+type exam struct {
+	course  uint32 // counts them: what clauses and bundles know of another one is worth nothing
+	valid   bool   // nothing has changed since
+	gen     uint64
+	row     int32
+	one     *alone // nil when the row has no published course
+	touched []clauseID
+	odd     []factID // facts by which the course has a word that nobody has in a better way
+	partly  map[bundleID]bool
+	counted []bundleID // with something in got, or in partly
+	open    []bundleID // found by their gate
+}
+
+// forget says that what was found out of the course at hand may be wrong by now.
+func (e *exam) forget() { e.valid = false }
+
+// examine compares a row with what is filed, and brings the facts up to date that it may have changed.
+func (w *watch) examine(row int32) error {
+	e := &w.a.exam
+	if e.valid && e.row == row && e.gen == w.gen.id {
+		return nil
+	}
+	for {
+		e.valid, e.row, e.gen = true, row, w.gen.id
+		if err := w.examineOnce(row); err != nil {
+			return err
+		}
+		if e.valid {
+			return nil
+		}
+		// A word was filed under more keys meanwhile, which happens to each once, or is found in another way than before.
+	}
+}
+
+func (w *watch) examineOnce(row int32) (err error) {
+	a := w.a
+	a.begin()
+	if a.one, err = a.x.alone(w.ctx, w.gen, row, &w.page); err != nil {
+		return err
+	}
+	if a.one != nil {
+		a.one.keys(w.gen, a.touchAll)
+		a.touchBeginners()
+		for _, c := range a.touched {
+			if err := a.judge(c); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.mourn(row); err != nil {
+		return err
+	}
+	for i := 0; a.one != nil && i < len(a.touched); i++ {
+		if err := w.compare(a.touched[i]); err != nil {
+			return err
+		}
+	}
+	a.count()
+	a.witness(row)
+	return nil
+}
+
+// begin clears what is known of the course before.
+func (a *Alerts) begin() {
+	for _, g := range a.counted {
+		a.got[g] = 0
+	}
+	a.course++
+	a.touched, a.odd, a.counted, a.open, a.one = a.touched[:0], a.odd[:0], a.counted[:0], a.open[:0], nil
+	a.partly = map[bundleID]bool{}
+}
+
+// touchAll notes the clauses under a key.
+func (a *Alerts) touchAll(k key64) {
+	for at := a.keys.heads[k]; at != 0; at = a.keys.links[at].next {
+		l := &a.keys.links[at]
+		a.touch(l.clause, l.touch)
+	}
+}
+
+func (a *Alerts) touch(id clauseID, how uint8) {
+	c := &a.clauses[id]
+	if c.course != a.course {
+		c.course, c.touch, c.hit = a.course, 0, false
+		a.touched = append(a.touched, id)
+	}
+	c.touch |= how
+}
+
+// judge finds out whether the course has a clause that it has a key of.
+func (a *Alerts) judge(id clauseID) (err error) {
+	c := &a.clauses[id]
+	switch {
+	case c.touch&touchCertain != 0:
+		c.hit = true
+	case c.touch&touchPerhaps == 0:
+	case c.text[0] == clauseWord:
+		w, meanings := wordOfClause(c.text)
+		c.hit, err = a.one.stands(w, meanings)
+	default:
+		c.hit, err = a.passes(c)
+	}
+	return err
+}
+
+// has reports whether the course passes a clause that is no word.
+func (a *Alerts) has(id clauseID) (bool, error) {
+	c := &a.clauses[id]
+	if c.course == a.course {
+		return c.hit, nil
+	}
+	hit, err := a.passes(c)
+	c.course, c.touch, c.hit = a.course, 0, hit
+	return hit, err
+}
+
+func (a *Alerts) passes(c *clause) (bool, error) {
+	r, q, err := requestOfClause(c.text)
+	if err != nil {
+		return false, err
+	}
+	return a.one.passes(&r, q)
+}
+
+// mourn looks at the facts to which the row bore witness.
+func (w *watch) mourn(row int32) error {
+	a := w.a
+	list := a.standsOn[row]
+	delete(a.standsOn, row)
+	for _, id := range list {
+		f, c := a.fact(id), &a.clauses[id.clause]
+		switch {
+		case f == nil || !slices.Contains(f.witnesses, row):
+		case f.level == levelStanding && a.one != nil && a.one.sees(a.orgs[f.org]) && c.course == a.course && c.hit:
+			a.standsOn[row] = append(a.standsOn[row], id)
+		default:
+			if err := w.settle(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compare brings the facts of a word up to date and notes by which of them the course has it.
+func (w *watch) compare(id clauseID) error {
+	a, c := w.a, &w.a.clauses[id]
+	if c.text[0] != clauseWord {
+		return nil
+	}
+	var o *oddly
+	for _, f := range c.facts {
+		if f.level <= levelStanding || !a.one.sees(a.orgs[f.org]) {
+			continue
+		}
+		fid := factID{id, f.org}
+		if c.hit {
+			f.level, f.terms, f.witnesses = levelStanding, nil, []int32{a.row}
+			a.standsOn[a.row] = append(a.standsOn[a.row], fid)
+			a.unsettle(fid)
+			continue
+		}
+		if o == nil {
+			var err error
+			if o, err = a.one.oddly(c); err != nil {
+				return err
+			}
+		}
+		if o.news(f) {
+			if err := w.settle(fid); err != nil {
+				return err
+			}
+		}
+		if err := a.oddly(o, f, fid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oddly is in which ways a course has a word that it has not as it stands.
+type oddly struct {
+	word            *word
+	initials, begun bool
+	near            []nearWord // that it has as they stand
+}
+
+func (one *alone) oddly(c *clause) (o *oddly, err error) {
+	o = &oddly{}
+	o.word, _ = wordOfClause(c.text)
+	if o.initials, err = one.found(one.m.initials(o.word)); err != nil {
+		return nil, err
+	}
+	for _, n := range c.near {
+		if one.has(n.term) {
+			o.near = append(o.near, n)
+		}
+	}
+	if one.m.rules.typos && begunLike(o.word) {
+		o.begun, err = one.found(one.m.beginningLike(o.word.Fold))
+	}
+	return o, err
+}
+
+// news reports whether the course has a word in a better way than anybody before, or by a word that nobody had.
+func (o *oddly) news(f *fact) bool {
+	return o.initials && f.level > levelInitials || o.begun && f.level > levelBegun || slices.ContainsFunc(o.near, func(n nearWord) bool {
+		return n.level < f.level || n.level == f.level && !slices.Contains(f.terms, n.term)
+	})
+}
+
+// oddly notes when the course has a word in the way in which it is found.
+func (a *Alerts) oddly(o *oddly, f *fact, id factID) (err error) {
+	has := false
+	switch f.level {
+	case levelInitials:
+		has = o.initials
+	case levelBegun:
+		has = o.begun
+	case levelNobody:
+		if o.word.Kind == analysis.KindHan {
+			has, err = a.one.found(a.one.m.partial(o.word))
+			if has {
+				a.notePartly(id)
+			}
+		}
+		return err
+	default:
+		for _, term := range f.terms {
+			words := analysis.Words(term)
+			if has, err = a.one.found(a.one.m.forms(&words[0], tierTypo, tierTypo+1)); has || err != nil {
+				break
+			}
+		}
+	}
+	if has {
+		a.odd = append(a.odd, id)
+	}
+	return err
+}
+
+// notePartly notes the bundles with a run of characters of which the course has some.
+func (a *Alerts) notePartly(id factID) {
+	for _, g := range a.clauses[id.clause].bundles {
+		if a.bundles[g].org == id.org {
+			a.partly[g] = true
+		}
+	}
+}
+
+// count counts for each bundle how many of its words the course has.
+func (a *Alerts) count() {
+	for _, id := range a.touched {
+		c := &a.clauses[id]
+		switch {
+		case !c.hit:
+		case c.text[0] != clauseWord:
+			a.open = append(a.open, c.bundles...)
+		default:
+			for _, g := range c.bundles {
+				a.add(g)
+			}
+		}
+	}
+	for _, id := range a.odd {
+		for _, g := range a.clauses[id.clause].bundles {
+			if a.bundles[g].org == id.org {
+				a.add(g)
+			}
+		}
+	}
+	for g := range a.partly {
+		if a.got[g] == 0 {
+			a.counted = append(a.counted, g)
+		}
+	}
+}
+
+func (a *Alerts) add(g bundleID) {
+	if a.got[g] == 0 {
+		a.counted = append(a.counted, g)
+	}
+	a.got[g]++
+}
+
+// witness notes for which bundles a course with all of their words is known by this one, and for which not any more.
+func (a *Alerts) witness(row int32) {
+	before := a.together[row]
+	var now []bundleID
+	for _, g := range before {
+		switch {
+		case a.state[g] != stateTogether || a.bundles[g].witness != row:
+		case a.got[g] == a.words[g] && a.one != nil && a.one.sees(a.orgs[a.bundles[g].org]):
+			now = append(now, g)
+		default:
+			a.state[g] = stateUnknown
+		}
+	}
+	for _, g := range a.counted {
+		if n := a.words[g]; a.state[g] != stateTogether && n > 1 && n <= maxAll && a.got[g] == n && a.one.sees(a.orgs[a.bundles[g].org]) {
+			a.state[g], a.bundles[g].witness = stateTogether, row
+			now = append(now, g)
+		}
+	}
+	if len(now) > 0 {
+		a.together[row] = now
+	} else {
+		delete(a.together, row)
+	}
+}
+
+// touchBeginners touches the words, found by nobody in a better way, of which the course has a mistyped beginning.
+func (a *Alerts) touchBeginners() {
+	if len(a.spread) == 0 {
+		return
+	}
+	for field := range langs {
+		for term := range a.one.terms[field] {
+			first, _ := utf8.DecodeRuneInString(term)
+			list := a.beginners[first]
+			if len(list) == 0 || !letters(term) {
+				continue
+			}
+			for _, id := range list {
+				c := &a.clauses[id]
+				if slices.ContainsFunc(c.facts, func(f *fact) bool { return f.level >= levelBegun }) && beginsLike(term, c.text) {
+					a.touch(id, touchOddly)
+				}
+			}
+		}
+	}
+}
+
+// beginsLike reports whether a beginning of a term may be one edit away from the word of a clause.
+func beginsLike(term, clause string) bool {
+	w, _ := wordOfClause(clause)
+	runes, n := []rune(term), utf8.RuneCountInString(w.Fold)
+	for length := n - 1; length <= min(n+1, len(runes)); length++ {
+		if analysis.Distance(w.Fold, string(runes[:length]), 1) <= 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// keys yields everything by which a clause may be filed that the course has.
+func (one *alone) keys(gen *generation, touch func(k key64)) {
+	for field := range langs {
+		stemmer, lang, stems := stemmer(field)
+		var tokens []analysis.Token
+		for term, tf := range one.terms[field] {
+			touch(keyOf(keyTerm, term))
+			if r, _ := utf8.DecodeRuneInString(term); string(r) >= firstHan && len(term) > utf8.RuneLen(r) {
+				spelledKeys(term, places(uint8(tf.Frequency())), touch) //nolint:gosec // a byte
+			}
+			if stems {
+				touch(stemKey(stemmer, term))
+				if letters(term) {
+					if tokens = analysis.AppendAll(tokens[:0], lang, term); len(tokens) == 1 && tokens[0].Text != term {
+						touch(stemKey(stemmer, tokens[0].Text))
+					}
+				}
+			}
+			k := key64(fnvOffset).with(keyBeginning)
+			for i := range len(term) {
+				if k = k.with(term[i]); i+1 == len(term) || utf8.RuneStart(term[i+1]) {
+					touch(k)
+				}
+			}
+		}
+	}
+	one.filterKeys(gen.cols, touch)
+}
+
+// spelledKeys yields what a pair of characters in a title or a name is spelled like.
+func spelledKeys(pair string, at uint8, touch func(k key64)) {
+	if at == 0 {
+		return
+	}
+	r, n := utf8.DecodeRuneInString(pair)
+	second, _ := utf8.DecodeRuneInString(pair[n:])
+	for _, x := range analysis.Pinyin(r) {
+		for _, y := range analysis.Pinyin(second) {
+			touch(syllablesKey(x, y, false))
+			for i := 1; i <= len(y); i++ {
+				touch(syllablesKey(x, y[:i], true))
+			}
+			touch(keyOf(keyInitials, x[:1]+y[:1]))
+		}
+	}
+}
+
+// filterKeys yields what filters may name.
+func (one *alone) filterKeys(cols *columns, touch func(k key64)) {
+	d, r := one.x.dicts, one.cols.row(0)
+	tags, categories, instructors := d.tags.list(), d.categories.list(), d.instructors.list()
+	for _, t := range r.tags {
+		touch(keyOf(keyTag, tags[t]))
+	}
+	for c := range cols.ancestors(r.category) {
+		touch(keyOf(keyCategory, categories[c]))
+	}
+	for _, who := range r.instructors {
+		touch(keyOf(keyInstructor, instructors[who]))
+		if info := at(cols.instructors, who); info != nil {
+			touch(keyOf(keyInstructors, info.name))
+		}
+	}
+	touch(keyOf(keyLevel, levelNames[r.level]))
+	touch(keyOf(keyLanguage, d.languages.list()[r.language]))
+	if r.provider != 0 {
+		touch(keyOf(keyProvider, catalog.Slug(d.providers.list()[r.provider])))
+	}
+}

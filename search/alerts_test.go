@@ -1,0 +1,193 @@
+package search_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/search"
+	"github.com/carrel-lms/carrel/search/searchtest"
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// keepers are learners with saved searches, by their organization.
+var keepers = []catalog.Actor{
+	{Subject: "lea", Roles: []catalog.Role{catalog.RoleLearner}, IssuedAt: 1},
+	{Subject: "moe", Roles: []catalog.Role{catalog.RoleLearner}, IssuedAt: 1},
+	{Subject: "ann", Roles: []catalog.Role{catalog.RoleLearner}, Org: "acme", IssuedAt: 1},
+	{Subject: "uma", Roles: []catalog.Role{catalog.RoleLearner}, Org: "umbrella", IssuedAt: 1},
+}
+
+// savers is a catalog with an index, learners with saved searches, and alerts that know of them.
+type savers struct {
+	*testing.T
+	c       *catalog.Catalog
+	x       *search.Index
+	a       *search.Alerts
+	members map[catalog.LearnerID]catalog.OrgID
+	queries map[string]string // of learner/search
+}
+
+func newSavers(t *testing.T, c *catalog.Catalog, x *search.Index) *savers {
+	t.Helper()
+	s := &savers{T: t, c: c, x: x, a: search.NewAlerts(x), members: map[catalog.LearnerID]catalog.OrgID{}, queries: map[string]string{}}
+	for _, who := range keepers {
+		s.join(who)
+	}
+	return s
+}
+
+// join lets somebody come with a token.
+func (s *savers) join(who catalog.Actor) {
+	s.Helper()
+	if _, err := s.c.Update(context.Background(), who, func(tx *catalog.Tx) error { return tx.RecordMembership() }); err != nil {
+		s.Fatal(err)
+	}
+	s.members[who.Subject] = who.Org
+}
+
+// save keeps a search.
+func (s *savers) save(who catalog.LearnerID, id, query string) {
+	s.Helper()
+	update(s, s.c, func(tx *catalog.Tx) error {
+		_, err := tx.PutSavedSearch(who, catalog.SavedSearchID(id), catalog.SavedSearch{Name: id, Query: query, Notify: catalog.NotifyDaily}, catalog.Cond{})
+		return err
+	})
+	s.queries[string(who)+"/"+id] = query
+}
+
+// follow brings all up to date.
+func (s *savers) follow() {
+	s.Helper()
+	catchUp(s, s.c, s.x)
+	if err := coursesync.CatchUp(context.Background(), s.c.Log(), s.a); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// found is what a saved search finds when its learner runs it, page by page.
+func (s *savers) found(key string) []string {
+	s.Helper()
+	who, _, _ := strings.Cut(key, "/")
+	values, err := url.ParseQuery(s.queries[key])
+	if err != nil {
+		s.Fatal(err)
+	}
+	req, err := search.ParseSaved(values)
+	if err != nil {
+		s.Fatal(err)
+	}
+	req.Actor = catalog.Actor{Subject: catalog.LearnerID(who), Roles: []catalog.Role{catalog.RoleLearner}, Org: s.members[catalog.LearnerID(who)]}
+	req.Locale, req.Limit = catalog.Locale(values.Get("locale")), search.MaxLimit
+	var list []string
+	for {
+		resp := find(s, s.x, req)
+		list = append(list, ids(resp)...)
+		if resp.Next == nil {
+			slices.Sort(list)
+			return list
+		}
+		req.Cursor = *resp.Next
+	}
+}
+
+// courses lists the ids of all courses there are.
+func (s *savers) courses() (list []catalog.CourseID) {
+	s.Helper()
+	for course, err := range s.c.Courses(context.Background()) {
+		if err != nil {
+			s.Fatal(err)
+		}
+		list = append(list, course.Value.ID)
+	}
+	return list
+}
+
+// match returns for each saved search the courses of which it is named.
+func (s *savers) match(courses []catalog.CourseID) map[string][]string {
+	s.Helper()
+	named := map[string][]string{}
+	for chunk := range slices.Chunk(courses, 7) { // several at once, and not all
+		matches, err := s.a.Match(context.Background(), chunk...)
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, m := range matches {
+			key := string(m.Learner) + "/" + string(m.Search)
+			named[key] = append(named[key], string(m.Course))
+		}
+	}
+	for _, list := range named {
+		slices.Sort(list)
+	}
+	return named
+}
+
+// check compares what saved searches find with the courses of which they are named, and returns how many pairs that were.
+func (s *savers) check(step string) (pairs, found int) {
+	s.Helper()
+	s.follow()
+	courses := s.courses()
+	named := s.match(courses)
+	wrong := 0
+	for _, key := range slices.Sorted(maps.Keys(s.queries)) {
+		want := s.found(key)
+		found += len(want)
+		if diff := cmp.Diff(want, named[key]); diff != "" && (len(want) > 0 || len(named[key]) > 0) {
+			s.Errorf("%s: %s of %s: −found +named\n%s", step, s.queries[key], key, diff)
+			if wrong++; wrong == 3 {
+				s.FailNow()
+			}
+		}
+	}
+	return len(courses) * len(s.queries), found
+}
+
+// saveRandom keeps random searches: those that a test of searching draws too.
+func (s *savers) saveRandom(seed uint64, n int) *chooser {
+	s.Helper()
+	o, err := searchtest.NewOracle(context.Background(), s.c, noon)
+	if err != nil {
+		s.Fatal(err)
+	}
+	random := newChooser(o, seed)
+	for i := range n {
+		s.saveOne(random, fmt.Sprintf("s%03d", i))
+	}
+	return random
+}
+
+func (s *savers) saveOne(random *chooser, id string) {
+	s.Helper()
+	req := random.request()
+	if random.chance(50) { // many filters find nothing
+		req = search.Request{Q: random.query() + " " + random.word(), Locale: req.Locale, Sort: req.Sort}
+	}
+	values := req.Values()
+	if req.Locale != "" {
+		values.Set("locale", string(req.Locale))
+	}
+	s.save(keepers[random.IntN(len(keepers))].Subject, id, values.Encode())
+}
+
+// Who is named for a course is who would find it: for random saved searches over a catalog of three languages, with organizations, drafts, synonyms and pins.
+func TestAlertsEqualSearch(t *testing.T) {
+	t.Parallel()
+	for _, o := range []searchtest.Options{
+		{Courses: 300, Seed: 1, Vocabulary: 500, Words: 25, Tags: 60, Orgs: true, States: true, Curated: true},
+		{Courses: 120, Seed: 2, Vocabulary: 2000, Words: 20, Translated: true, Curated: true},
+	} {
+		c, x := filled(t, o)
+		s := newSavers(t, c, x)
+		s.saveRandom(o.Seed, soak(300))
+		pairs, found := s.check("at first")
+		t.Logf("%d pairs of course and saved search, %d of them found", pairs, found)
+	}
+}
