@@ -191,3 +191,111 @@ func TestAlertsEqualSearch(t *testing.T) {
 		t.Logf("%d pairs of course and saved search, %d of them found", pairs, found)
 	}
 }
+
+// The same holds after everything that may change it: courses that come, change and go, what labels and synonyms say, who is a member of what.
+func TestAlertsFollow(t *testing.T) {
+	t.Parallel()
+	c, x := filled(t, searchtest.Options{Courses: 120, Seed: 5, Vocabulary: 300, Words: 12, Tags: 40, Orgs: true, States: true, Curated: true})
+	s := newSavers(t, c, x)
+	random := s.saveRandom(5, 150)
+	s.check("at first")
+	if err := s.a.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for step := range soak(25) {
+		what := s.change(random, step)
+		if random.chance(50) {
+			s.follow()
+			s.match(s.courses()[:1]) // and what changed is looked at by the way
+		}
+		if step%3 == 2 || step < 3 {
+			s.check(fmt.Sprintf("step %d, %s", step, what))
+		}
+	}
+}
+
+// change changes something.
+func (s *savers) change(random *chooser, step int) string {
+	s.Helper()
+	courses := s.courses()
+	id := courses[random.IntN(len(courses))]
+	edit := func(fn func(c *catalog.Course)) {
+		update(s, s.c, func(tx *catalog.Tx) error {
+			course, _, err := tx.Course(id)
+			if err == nil {
+				fn(&course.Value)
+				_, err = tx.PutCourse(course.Value, catalog.Cond{})
+			}
+			return err
+		})
+	}
+	actions := []struct {
+		name string
+		do   func()
+	}{
+		{"a title", func() { edit(func(c *catalog.Course) { c.Text.Title = random.word() + " " + random.word() }) }},
+		{"all texts", func() {
+			edit(func(c *catalog.Course) {
+				c.Text = catalog.Text{Title: random.word(), Description: strings.Repeat(random.word()+" ", 3)}
+				c.Translations = nil
+			})
+		}},
+		{"a state", func() {
+			edit(func(c *catalog.Course) {
+				c.State = []catalog.State{catalog.Draft, catalog.Published, catalog.Archived}[random.IntN(3)]
+			})
+		}},
+		{"a course less", func() {
+			update(s, s.c, func(tx *catalog.Tx) error { return tx.DeleteCourse(id, catalog.Cond{}) })
+		}},
+		{"a course more", func() {
+			update(s, s.c, func(tx *catalog.Tx) error {
+				_, err := tx.PutCourse(catalog.Course{
+					ID: catalog.CourseID(fmt.Sprintf("%snew-%d", []string{"", "acme~"}[random.IntN(2)], step)), Language: catalog.French,
+					Text: catalog.Text{Title: random.query(), Summary: random.word() + " " + random.word()},
+				}, catalog.Cond{})
+				return err
+			})
+		}},
+		{"a label", func() {
+			update(s, s.c, func(tx *catalog.Tx) error {
+				_, err := tx.PutTag(catalog.Tag{ID: "tag-0", Label: map[catalog.Locale]string{catalog.English: random.word()}}, catalog.Cond{})
+				return err
+			})
+		}},
+		{"a synonym", func() {
+			update(s, s.c, func(tx *catalog.Tx) error {
+				_, err := tx.PutSynonym(catalog.Synonym{
+					ID: catalog.SynonymID(fmt.Sprintf("%snew-%d", []string{"", "acme~"}[random.IntN(2)], random.IntN(3))), From: []string{random.word()}, To: []string{random.word() + " " + random.word(), random.word()},
+				}, catalog.Cond{})
+				return err
+			})
+		}},
+		{"a member", func() {
+			who := keepers[random.IntN(len(keepers))]
+			who.IssuedAt, who.Org = int64(step+2), []catalog.OrgID{"", "acme", "umbrella"}[random.IntN(3)]
+			s.join(who)
+		}},
+		{"a saved search", func() { s.saveOne(random, fmt.Sprintf("s%03d", random.IntN(200))) }},
+		{"a saved search less", func() {
+			key := slices.Sorted(maps.Keys(s.queries))[random.IntN(len(s.queries))]
+			who, id, _ := strings.Cut(key, "/")
+			update(s, s.c, func(tx *catalog.Tx) error {
+				return tx.DeleteSavedSearch(catalog.LearnerID(who), catalog.SavedSearchID(id), catalog.Cond{})
+			})
+			delete(s.queries, key)
+		}},
+		{"an index", func() {
+			s.follow()
+			if err := s.x.Reindex(context.Background(), true); err != nil {
+				s.Fatal(err)
+			}
+		}},
+	}
+	action := actions[random.IntN(len(actions))]
+	if step < len(actions) {
+		action = actions[step]
+	}
+	action.do()
+	return action.name
+}
