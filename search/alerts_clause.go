@@ -100,12 +100,15 @@ func wordOfClause(text string) (*word, []string) {
 	return w, meanings
 }
 
-// Sorts of keys under which clauses are filed: a course that has the key has the clause for certain, perhaps, or perhaps in a way that counts only where
-// nobody has it in a better one.
+// Sorts of keys under which clauses are filed: a course that has the key has the clause for certain, or perhaps; or perhaps in a way that counts only while nobody
+// has it as it stands: by a word that it may be taken for, by its initials, by a mistyped beginning, by a part of a run of characters.
 const (
 	touchCertain = 1 << iota
 	touchPerhaps
-	touchOddly
+	touchNear
+	touchInitials
+	touchBegun
+	touchPart
 )
 
 // Spaces of keys. A word of a field is there by itself and, where the field has stems, by its stem.

@@ -1,7 +1,9 @@
 package search
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/carrel-lms/carrel/catalog"
@@ -16,10 +18,17 @@ type exam struct {
 	row     int32
 	one     *alone // nil when the row has no published course
 	touched []clauseID
+	near    []nearTouch
 	odd     []factID // facts by which the course has a word that nobody has in a better way
 	partly  map[bundleID]bool
 	counted []bundleID // with something in got, or in partly
 	open    []bundleID // found by their gate
+}
+
+// nearTouch is a word that another may be taken for of which the course has a form.
+type nearTouch struct {
+	clause clauseID
+	near   uint16
 }
 
 // forget says that what was found out of the course at hand may be wrong by now.
@@ -52,6 +61,10 @@ func (w *watch) examineOnce(row int32) (err error) {
 	if a.one != nil {
 		a.one.keys(w.gen, a.touchAll)
 		a.touchBeginners()
+		slices.SortFunc(a.near, func(n, o nearTouch) int {
+			return cmp.Or(cmp.Compare(n.clause, o.clause), cmp.Compare(n.near, o.near))
+		})
+		a.near = slices.Compact(a.near)
 		for _, c := range a.touched {
 			if err := a.judge(c); err != nil {
 				return err
@@ -77,7 +90,7 @@ func (a *Alerts) begin() {
 		a.got[g] = 0
 	}
 	a.course++
-	a.touched, a.odd, a.counted, a.open, a.one = a.touched[:0], a.odd[:0], a.counted[:0], a.open[:0], nil
+	a.touched, a.near, a.odd, a.counted, a.open, a.one = a.touched[:0], a.near[:0], a.odd[:0], a.counted[:0], a.open[:0], nil
 	a.partly = map[bundleID]bool{}
 }
 
@@ -86,6 +99,9 @@ func (a *Alerts) touchAll(k key64) {
 	for at := a.keys.heads[k]; at != 0; at = a.keys.links[at].next {
 		l := &a.keys.links[at]
 		a.touch(l.clause, l.touch)
+		if l.touch == touchNear {
+			a.near = append(a.near, nearTouch{l.clause, l.near})
+		}
 	}
 }
 
@@ -142,7 +158,7 @@ func (w *watch) mourn(row int32) error {
 		f, c := a.fact(id), &a.clauses[id.clause]
 		switch {
 		case f == nil || !slices.Contains(f.witnesses, row):
-		case f.level == levelStanding && a.one != nil && a.one.sees(a.orgs[f.org]) && c.course == a.course && c.hit:
+		case a.one != nil && a.one.sees(a.orgs[f.org]) && a.stillBears(row, f, c):
 			a.standsOn[row] = append(a.standsOn[row], id)
 		default:
 			if err := w.settle(id); err != nil {
@@ -151,6 +167,19 @@ func (w *watch) mourn(row int32) error {
 		}
 	}
 	return nil
+}
+
+// stillBears reports whether the course bears witness to a fact as before.
+func (a *Alerts) stillBears(row int32, f *fact, c *clause) bool {
+	if f.level == levelStanding {
+		return c.course == a.course && c.hit
+	}
+	for i, term := range f.terms {
+		if f.witnesses[i] == row && !a.one.has(term) {
+			return false
+		}
+	}
+	return len(f.terms) > 0
 }
 
 // compare brings the facts of a word up to date and notes by which of them the course has it.
@@ -173,11 +202,11 @@ func (w *watch) compare(id clauseID) error {
 		}
 		if o == nil {
 			var err error
-			if o, err = a.one.oddly(c); err != nil {
+			if o, err = a.oddlyHas(id); err != nil {
 				return err
 			}
 		}
-		if o.news(f) {
+		if a.news(o, f) {
 			if err := w.settle(fid); err != nil {
 				return err
 			}
@@ -193,30 +222,36 @@ func (w *watch) compare(id clauseID) error {
 type oddly struct {
 	word            *word
 	initials, begun bool
-	near            []nearWord // that it has as they stand
+	near            []nearWord // that it may be taken for, of which the course has a form
 }
 
-func (one *alone) oddly(c *clause) (o *oddly, err error) {
-	o = &oddly{}
+func (a *Alerts) oddlyHas(id clauseID) (o *oddly, err error) {
+	o, c, m := &oddly{}, &a.clauses[id], a.one.m
 	o.word, _ = wordOfClause(c.text)
-	if o.initials, err = one.found(one.m.initials(o.word)); err != nil {
-		return nil, err
-	}
-	for _, n := range c.near {
-		if one.has(n.term) {
-			o.near = append(o.near, n)
+	if c.touch&touchInitials != 0 {
+		if o.initials, err = a.one.found(m.initials(o.word)); err != nil {
+			return nil, err
 		}
 	}
-	if one.m.rules.typos && begunLike(o.word) {
-		o.begun, err = one.found(one.m.beginningLike(o.word.Fold))
+	if c.touch&touchNear != 0 {
+		from, _ := slices.BinarySearchFunc(a.near, id, func(n nearTouch, id clauseID) int { return cmp.Compare(n.clause, id) })
+		for _, n := range a.near[from:] {
+			if n.clause != id {
+				break
+			}
+			o.near = append(o.near, c.near[n.near])
+		}
+	}
+	if c.touch&touchBegun != 0 {
+		o.begun, err = a.one.found(m.beginningLike(o.word.Fold))
 	}
 	return o, err
 }
 
 // news reports whether the course has a word in a better way than anybody before, or by a word that nobody had.
-func (o *oddly) news(f *fact) bool {
+func (a *Alerts) news(o *oddly, f *fact) bool {
 	return o.initials && f.level > levelInitials || o.begun && f.level > levelBegun || slices.ContainsFunc(o.near, func(n nearWord) bool {
-		return n.level < f.level || n.level == f.level && !slices.Contains(f.terms, n.term)
+		return (n.level < f.level || n.level == f.level && !slices.Contains(f.terms, n.term)) && a.one.has(n.term)
 	})
 }
 
@@ -229,7 +264,7 @@ func (a *Alerts) oddly(o *oddly, f *fact, id factID) (err error) {
 	case levelBegun:
 		has = o.begun
 	case levelNobody:
-		if o.word.Kind == analysis.KindHan {
+		if o.word.Kind == analysis.KindHan { // touched by one of its pairs
 			has, err = a.one.found(a.one.m.partial(o.word))
 			if has {
 				a.notePartly(id)
@@ -237,10 +272,13 @@ func (a *Alerts) oddly(o *oddly, f *fact, id factID) (err error) {
 		}
 		return err
 	default:
-		for _, term := range f.terms {
-			words := analysis.Words(term)
-			if has, err = a.one.found(a.one.m.forms(&words[0], tierTypo, tierTypo+1)); has || err != nil {
+		for _, n := range o.near {
+			if has || err != nil {
 				break
+			}
+			if slices.Contains(f.terms, n.term) {
+				words := analysis.Words(n.term)
+				has, err = a.one.found(a.one.m.forms(&words[0], tierTypo, tierTypo+1))
 			}
 		}
 	}
@@ -335,23 +373,42 @@ func (a *Alerts) touchBeginners() {
 			for _, id := range list {
 				c := &a.clauses[id]
 				if slices.ContainsFunc(c.facts, func(f *fact) bool { return f.level >= levelBegun }) && beginsLike(term, c.text) {
-					a.touch(id, touchOddly)
+					a.touch(id, touchBegun)
 				}
 			}
 		}
 	}
 }
 
-// beginsLike reports whether a beginning of a term may be one edit away from the word of a clause.
+// beginsLike reports whether a beginning of a term may be one edit away from the word of a clause: after what both begin with, one of them, or both, has a letter
+// more, or two letters are exchanged. It looks at bytes, and takes letters of several for any.
 func beginsLike(term, clause string) bool {
-	w, _ := wordOfClause(clause)
-	runes, n := []rune(term), utf8.RuneCountInString(w.Fold)
-	for length := n - 1; length <= min(n+1, len(runes)); length++ {
-		if analysis.Distance(w.Fold, string(runes[:length]), 1) <= 1 {
-			return true
+	fold, _, _ := strings.Cut(clause[3:], signForm)
+	k := 0
+	for k < len(fold) && k < len(term) && fold[k] == term[k] {
+		k++
+	}
+	if k == len(fold) || !ascii(fold) || !ascii(term) {
+		return true
+	}
+	rest, in := fold[k+1:], term[k:]
+	switch {
+	case strings.HasPrefix(in, rest): // the word has a letter more
+		return true
+	case in == "":
+		return false
+	}
+	return strings.HasPrefix(in[1:], rest) || strings.HasPrefix(in[1:], fold[k:]) ||
+		len(rest) > 0 && len(in) > 1 && rest[0] == in[0] && fold[k] == in[1] && strings.HasPrefix(in[2:], rest[1:])
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // keys yields everything by which a clause may be filed that the course has.

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -264,7 +265,7 @@ func (w *watch) spreadOut(c clauseID, m *matcher) {
 			a.beginners[first] = append(a.beginners[first], c)
 		}
 	}
-	a.eachOddKey(one, func(k key64, touch uint8) { a.keys.add(k, c, touch) })
+	a.eachOddKey(one, func(k key64, touch uint8) { a.keys.add(k, link{clause: c, touch: touch}) })
 	a.exam.forget()
 }
 
@@ -274,26 +275,30 @@ func (a *Alerts) nearTo(c clauseID, term string, level uint8) {
 	if slices.ContainsFunc(at.near, func(n nearWord) bool { return n.term == term }) || len(analysis.Words(term)) != 1 {
 		return
 	}
+	if len(at.near) > math.MaxUint16 {
+		return // the vocabulary would have to be of all words that there can be
+	}
+	near := uint16(len(at.near)) //nolint:gosec // see above
 	at.near = append(at.near, nearWord{term, level})
-	fileNear(term, func(k key64, touch uint8) { a.keys.add(k, c, touch) })
+	fileNear(term, func(k key64, touch uint8) { a.keys.add(k, link{clause: c, touch: touch, near: near}) })
 	a.exam.forget()
 }
 
 func fileNear(term string, file filing) {
 	words := analysis.Words(term)
-	fileForms(&words[0], touchOddly, touchOddly, file)
+	fileForms(&words[0], touchNear, touchNear, file)
 }
 
 // eachOddKey yields the keys of a word by which it is found only while nobody has it as it stands, neighbours apart: its initials, the pairs of a run.
 func (a *Alerts) eachOddKey(w *word, file filing) {
 	m := matcher{ranking: a.x.ranking}
 	if m.inPinyin(w) && analysis.Initials(w.Fold) {
-		file(keyOf(keyInitials, w.Fold[:2]), touchOddly)
+		file(keyOf(keyInitials, w.Fold[:2]), touchInitials)
 	}
 	if w.Kind == analysis.KindHan {
 		terms := w.Forms[0].Alternatives[0]
 		for _, term := range terms[:min(len(terms), maxTerms)] {
-			file(keyOf(keyTerm, term), touchOddly)
+			file(keyOf(keyTerm, term), touchPart)
 		}
 	}
 }
@@ -304,12 +309,11 @@ func (a *Alerts) gather(c clauseID) {
 	if !at.spread {
 		return
 	}
-	remove := func(k key64, touch uint8) { a.keys.remove(k, c, touch) }
-	for _, n := range at.near {
-		fileNear(n.term, remove)
+	for i, n := range at.near {
+		fileNear(n.term, func(k key64, touch uint8) { a.keys.remove(k, link{clause: c, touch: touch, near: uint16(i)}) }) //nolint:gosec // as it was filed
 	}
 	one, _ := wordOfClause(at.text)
-	a.eachOddKey(one, remove)
+	a.eachOddKey(one, func(k key64, touch uint8) { a.keys.remove(k, link{clause: c, touch: touch}) })
 	first, _ := utf8.DecodeRuneInString(one.Fold)
 	a.beginners[first] = slices.DeleteFunc(a.beginners[first], func(other clauseID) bool { return other == c })
 	delete(a.spread, c)

@@ -77,10 +77,15 @@ func (a *Alerts) heed(cols *columns) {
 	changed := map[catalog.OrgID]bool{}
 	for _, both := range []map[catalog.OrgID]*curation{a.curation, cols.curation} {
 		for org := range both {
-			changed[org] = a.curation[org] != cols.curation[org]
+			if a.curation[org] != cols.curation[org] {
+				changed[org] = true
+			}
 		}
 	}
 	a.curation = cols.curation
+	if len(changed) == 0 {
+		return
+	}
 	for _, l := range a.learners {
 		if l.known && (changed[""] || changed[l.org]) {
 			for i := range l.searches {
@@ -426,7 +431,7 @@ func (a *Alerts) clause(text string) clauseID {
 // fileUnder lets a bundle be found by a clause.
 func (a *Alerts) fileUnder(c clauseID, g bundleID) {
 	if len(a.clauses[c].bundles) == 0 {
-		a.eachKey(c, func(k key64, touch uint8) { a.keys.add(k, c, touch) })
+		a.eachKey(c, func(k key64, touch uint8) { a.keys.add(k, link{clause: c, touch: touch}) })
 	}
 	a.clauses[c].bundles = append(a.clauses[c].bundles, g)
 }
@@ -497,7 +502,7 @@ func (a *Alerts) unfileUnder(c clauseID, g bundleID) {
 	last := len(at.bundles) - 1
 	at.bundles[n] = at.bundles[last]
 	if at.bundles = at.bundles[:last]; last == 0 {
-		a.eachKey(c, func(k key64, touch uint8) { a.keys.remove(k, c, touch) })
+		a.eachKey(c, func(k key64, touch uint8) { a.keys.remove(k, link{clause: c, touch: touch}) })
 		a.gather(c)
 	}
 }

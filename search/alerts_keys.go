@@ -11,15 +11,21 @@ type keyIndex struct {
 type link struct {
 	clause clauseID
 	next   uint32
+	near   uint16 // by a word that it may be taken for: its place in clause.near
 	touch  uint8
+}
+
+// same reports whether two links file the same clause for the same reason.
+func (l *link) same(other *link) bool {
+	return l.clause == other.clause && l.touch == other.touch && l.near == other.near
 }
 
 func newKeyIndex() keyIndex { return keyIndex{heads: map[key64]uint32{}, links: make([]link, 1)} }
 
 // add files a clause under a key.
-func (x *keyIndex) add(k key64, c clauseID, touch uint8) {
+func (x *keyIndex) add(k key64, l link) {
 	head := x.heads[k]
-	if head != 0 && x.links[head].clause == c && x.links[head].touch == touch {
+	if head != 0 && x.links[head].same(&l) {
 		return
 	}
 	at := x.spare
@@ -29,16 +35,17 @@ func (x *keyIndex) add(k key64, c clauseID, touch uint8) {
 	} else {
 		x.spare = x.links[at].next
 	}
-	x.links[at] = link{c, head, touch}
+	l.next = head
+	x.links[at] = l
 	x.heads[k] = at
 }
 
 // remove takes a clause from under a key.
-func (x *keyIndex) remove(k key64, c clauseID, touch uint8) {
+func (x *keyIndex) remove(k key64, gone link) {
 	before := uint32(0)
 	for at := x.heads[k]; at != 0; before, at = at, x.links[at].next {
 		l := &x.links[at]
-		if l.clause != c || l.touch != touch {
+		if !l.same(&gone) {
 			continue
 		}
 		switch {

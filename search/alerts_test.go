@@ -252,7 +252,7 @@ func (s *savers) change(random *chooser, step int) string {
 			update(s, s.c, func(tx *catalog.Tx) error {
 				_, err := tx.PutCourse(catalog.Course{
 					ID: catalog.CourseID(fmt.Sprintf("%snew-%d", []string{"", "acme~"}[random.IntN(2)], step)), Language: catalog.French,
-					Text: catalog.Text{Title: random.query(), Summary: random.word() + " " + random.word()},
+					Text: catalog.Text{Title: "x " + random.query(), Summary: random.word() + " " + random.word()},
 				}, catalog.Cond{})
 				return err
 			})

@@ -88,12 +88,17 @@ func (a *alone) found(err error) (bool, error) {
 	return found, err
 }
 
-// stands reports whether the course has a word as it stands, or by what it means.
+// stands reports whether the course has a word as it stands, by what it means or in pinyin. What begins so is not looked for: that is seen by the course's keys.
 func (a *alone) stands(w *word, meanings []string) (bool, error) {
-	if err := a.m.mean(w, meanings); err != nil {
-		return false, err
+	if found, err := a.found(a.m.forms(&w.Word, tierExact, tierStem)); found || err != nil {
+		return found, err
 	}
-	return a.found(a.m.standing(w))
+	for _, text := range meanings {
+		if meant, err := a.m.meaning(text); err != nil || len(meant.rows) > 0 {
+			return err == nil, err
+		}
+	}
+	return a.found(a.m.pinyin(w))
 }
 
 // mean looks up what a word means.
