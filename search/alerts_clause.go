@@ -20,11 +20,38 @@ type clause struct {
 	facts   []*fact    // of a word, by organization
 	near    []nearWord // of a word that is not found as it stands: what it may mean
 	spread  bool       // near has been filled
+	begins  bool       // it is among the beginners
+
+	rest *restRequest // of one that is no word, once it was asked for
 
 	// Of the course at hand.
 	course uint32 // when it was examined
 	touch  uint8  // by which sort of keys
 	hit    bool
+}
+
+// restRequest is what a clause that is no word asks for.
+type restRequest struct {
+	req  Request
+	q    query.Query
+	keys []key64 // whoever has what is asked for has one of them; none: that does not show
+	not  bool    // what is asked for must not be there
+}
+
+func newRest(r Request, q query.Query) *restRequest {
+	rest := &restRequest{req: r, q: q}
+	file := func(k key64, _ uint8) { rest.keys = append(rest.keys, k) }
+	fileFilter(&r, file)
+	for i := range q.Clauses {
+		c := &q.Clauses[i]
+		rest.not = c.Not
+		if c.Kind != query.KindWord {
+			fileQuery(c, file)
+		} else if words := analysis.Words(c.Text); len(words) > 0 {
+			fileForms(&words[0], 0, 0, 0, file)
+		}
+	}
+	return rest
 }
 
 // The kinds of clauses.
@@ -100,6 +127,12 @@ func wordOfClause(text string) (*word, []string) {
 	return w, meanings
 }
 
+// foldOfClause is the word of a clause in its normal form.
+func foldOfClause(text string) string {
+	fold, _, _ := strings.Cut(text[3:], signForm)
+	return fold
+}
+
 // Sorts of keys under which clauses are filed: a course that has the key has the clause for certain, or perhaps; or perhaps in a way that counts only while nobody
 // has it as it stands: by a word that it may be taken for, by its initials, by a mistyped beginning, by a part of a run of characters.
 const (
@@ -109,12 +142,13 @@ const (
 	touchInitials
 	touchBegun
 	touchPart
+	touchStem // certain or perhaps
 )
 
 // Spaces of keys. A word of a field is there by itself and, where the field has stems, by its stem.
 const (
 	keyTerm        = 'e'
-	keyStem        = 's' // and the stemmer's number after
+	keyStem        = 's' // and the field's number after
 	keyBeginning   = 'p'
 	keySyllables   = 'y'
 	keyInitials    = 'z'
@@ -152,12 +186,12 @@ type filing func(k key64, touch uint8)
 // fileWord yields the keys of a word.
 func (a *Alerts) fileWord(text string, file filing) {
 	w, meanings := wordOfClause(text)
-	fileForms(&w.Word, touchCertain, touchPerhaps, file)
+	fileForms(&w.Word, touchCertain, touchStem, touchPerhaps, file)
 	for _, meaning := range meanings {
 		words := analysis.Words(meaning)
 		if len(words) > 0 {
 			longest := slices.MaxFunc(words, func(v, w analysis.Word) int { return len(v.Fold) - len(w.Fold) })
-			fileForms(&longest, touchPerhaps, touchPerhaps, file)
+			fileForms(&longest, touchPerhaps, touchPerhaps, touchPerhaps, file)
 		}
 	}
 	if w.prefix && w.Kind != analysis.KindHan {
@@ -172,21 +206,26 @@ func (a *Alerts) fileWord(text string, file filing) {
 	}
 }
 
-// fileForms yields the keys of a word's forms; exact is the sort of the key by which it is found as it stands, form that of the others.
-func fileForms(w *analysis.Word, exact, form uint8, file filing) {
+// fileForms yields the keys of a word's forms: as it stands, by its stem in a field, or by one of several terms.
+func fileForms(w *analysis.Word, exact, stem, several uint8, file filing) {
 	for _, f := range w.Forms {
 		field := fieldOf(f.Lang)
-		n, _, stems := stemmer(field)
+		_, _, stems := stemmer(field)
 		for _, terms := range f.Alternatives {
 			terms = terms[:min(len(terms), maxTerms)]
+			how := several
 			switch {
 			case len(terms) == 0:
-			case field == fieldOther && len(terms) == 1:
-				file(keyOf(keyTerm, terms[0]), exact)
 			case field == fieldOther:
-				file(keyOf(keyTerm, telling(terms)), form)
+				if len(terms) == 1 {
+					how = exact
+				}
+				file(keyOf(keyTerm, telling(terms)), how)
 			case w.Kind != analysis.KindHan && stems:
-				file(stemKey(n, telling(terms)), form)
+				if len(terms) == 1 {
+					how = stem
+				}
+				file(stemKey(field, telling(terms)), how)
 			}
 		}
 	}
@@ -198,8 +237,8 @@ func telling(terms []string) string {
 	return slices.MaxFunc(append([]string{terms[middle]}, terms...), func(s, t string) int { return len(s) - len(t) })
 }
 
-func stemKey(n int, stem string) key64 {
-	return key64(fnvOffset).with(keyStem).with(byte(n)).plus(stem) //nolint:gosec // two stemmers
+func stemKey(field int, stem string) key64 {
+	return key64(fnvOffset).with(keyStem).with(byte(field)).plus(stem) //nolint:gosec // a few fields
 }
 
 func syllablesKey(first, second string, partial bool) key64 {

@@ -10,6 +10,9 @@ import (
 	"github.com/carrel-lms/carrel/search/analysis"
 )
 
+// courseBits is several times as many as a course has keys.
+const courseBits = 1 << 15
+
 // exam is a course that is being compared with the saved searches.
 type exam struct {
 	course  uint32 // counts them: what clauses and bundles know of another one is worth nothing
@@ -21,8 +24,9 @@ type exam struct {
 	near    []nearTouch
 	odd     []factID // facts by which the course has a word that nobody has in a better way
 	partly  map[bundleID]bool
-	counted []bundleID // with something in got, or in partly
-	open    []bundleID // found by their gate
+	has64   [courseBits / 64]uint64 // which keys the course may have
+	counted []bundleID              // with something in got, or in partly
+	open    []bundleID              // found by their gate
 }
 
 // nearTouch is a word that another may be taken for of which the course has a form.
@@ -59,7 +63,7 @@ func (w *watch) examineOnce(row int32) (err error) {
 		return err
 	}
 	if a.one != nil {
-		a.one.keys(w.gen, a.touchAll)
+		a.one.keys(w.gen, a.noteKey)
 		a.touchBeginners()
 		slices.SortFunc(a.near, func(n, o nearTouch) int {
 			return cmp.Or(cmp.Compare(n.clause, o.clause), cmp.Compare(n.near, o.near))
@@ -92,13 +96,22 @@ func (a *Alerts) begin() {
 	a.course++
 	a.touched, a.near, a.odd, a.counted, a.open, a.one = a.touched[:0], a.near[:0], a.odd[:0], a.counted[:0], a.open[:0], nil
 	a.partly = map[bundleID]bool{}
+	clear(a.has64[:])
 }
 
-// touchAll notes the clauses under a key.
-func (a *Alerts) touchAll(k key64) {
-	for at := a.keys.heads[k]; at != 0; at = a.keys.links[at].next {
+// touchAll notes the clauses under a key. By the key of a stem a word is there for certain where the stem is that of another word.
+func (a *Alerts) touchAll(k key64, inflected bool) {
+	for at := a.keys.first(k); at != 0; at = a.keys.links[at].next {
 		l := &a.keys.links[at]
-		a.touch(l.clause, l.touch)
+		how := l.touch
+		switch {
+		case how != touchStem:
+		case inflected:
+			how = touchCertain
+		default:
+			how = touchPerhaps
+		}
+		a.touch(l.clause, how)
 		if l.touch == touchNear {
 			a.near = append(a.near, nearTouch{l.clause, l.near})
 		}
@@ -142,11 +155,30 @@ func (a *Alerts) has(id clauseID) (bool, error) {
 }
 
 func (a *Alerts) passes(c *clause) (bool, error) {
-	r, q, err := requestOfClause(c.text)
-	if err != nil {
-		return false, err
+	if c.rest == nil {
+		r, q, err := requestOfClause(c.text)
+		if err != nil {
+			return false, err
+		}
+		c.rest = newRest(r, q)
 	}
-	return a.one.passes(&r, q)
+	if len(c.rest.keys) > 0 && !slices.ContainsFunc(c.rest.keys, a.mayHave) {
+		return c.rest.not, nil
+	}
+	return a.one.passes(&c.rest.req, c.rest.q)
+}
+
+// noteKey notes a key of the course, for mayHave.
+func (a *Alerts) noteKey(k key64, inflected bool) {
+	bit := uint64(k) % courseBits
+	a.has64[bit/64] |= 1 << (bit % 64)
+	a.touchAll(k, inflected)
+}
+
+// mayHave reports whether the course at hand may have a key.
+func (a *Alerts) mayHave(k key64) bool {
+	bit := uint64(k) % courseBits
+	return a.has64[bit/64]>>(bit%64)&1 == 1
 }
 
 // mourn looks at the facts to which the row bore witness.
@@ -220,16 +252,15 @@ func (w *watch) compare(id clauseID) error {
 
 // oddly is in which ways a course has a word that it has not as it stands.
 type oddly struct {
-	word            *word
 	initials, begun bool
 	near            []nearWord // that it may be taken for, of which the course has a form
 }
 
 func (a *Alerts) oddlyHas(id clauseID) (o *oddly, err error) {
 	o, c, m := &oddly{}, &a.clauses[id], a.one.m
-	o.word, _ = wordOfClause(c.text)
 	if c.touch&touchInitials != 0 {
-		if o.initials, err = a.one.found(m.initials(o.word)); err != nil {
+		w, _ := wordOfClause(c.text)
+		if o.initials, err = a.one.found(m.initials(w)); err != nil {
 			return nil, err
 		}
 	}
@@ -243,7 +274,7 @@ func (a *Alerts) oddlyHas(id clauseID) (o *oddly, err error) {
 		}
 	}
 	if c.touch&touchBegun != 0 {
-		o.begun, err = a.one.found(m.beginningLike(o.word.Fold))
+		o.begun, err = a.one.found(m.beginningLike(foldOfClause(c.text)))
 	}
 	return o, err
 }
@@ -264,8 +295,9 @@ func (a *Alerts) oddly(o *oddly, f *fact, id factID) (err error) {
 	case levelBegun:
 		has = o.begun
 	case levelNobody:
-		if o.word.Kind == analysis.KindHan { // touched by one of its pairs
-			has, err = a.one.found(a.one.m.partial(o.word))
+		if c := &a.clauses[id.clause]; c.touch&touchPart != 0 {
+			w, _ := wordOfClause(c.text)
+			has, err = a.one.found(a.one.m.partial(w))
 			if has {
 				a.notePartly(id)
 			}
@@ -276,7 +308,10 @@ func (a *Alerts) oddly(o *oddly, f *fact, id factID) (err error) {
 			if has || err != nil {
 				break
 			}
-			if slices.Contains(f.terms, n.term) {
+			if !slices.Contains(f.terms, n.term) {
+				continue
+			}
+			if has = a.one.has(n.term); !has {
 				words := analysis.Words(n.term)
 				has, err = a.one.found(a.one.m.forms(&words[0], tierTypo, tierTypo+1))
 			}
@@ -366,14 +401,9 @@ func (a *Alerts) touchBeginners() {
 	for field := range langs {
 		for term := range a.one.terms[field] {
 			first, _ := utf8.DecodeRuneInString(term)
-			list := a.beginners[first]
-			if len(list) == 0 || !letters(term) {
-				continue
-			}
-			for _, id := range list {
-				c := &a.clauses[id]
-				if slices.ContainsFunc(c.facts, func(f *fact) bool { return f.level >= levelBegun }) && beginsLike(term, c.text) {
-					a.touch(id, touchBegun)
+			for _, b := range a.beginners[first] {
+				if beginsLike(term, b.fold) && letters(term) && slices.ContainsFunc(a.clauses[b.clause].facts, func(f *fact) bool { return f.level >= levelBegun }) {
+					a.touch(b.clause, touchBegun)
 				}
 			}
 		}
@@ -382,17 +412,18 @@ func (a *Alerts) touchBeginners() {
 
 // beginsLike reports whether a beginning of a term may be one edit away from the word of a clause: after what both begin with, one of them, or both, has a letter
 // more, or two letters are exchanged. It looks at bytes, and takes letters of several for any.
-func beginsLike(term, clause string) bool {
-	fold, _, _ := strings.Cut(clause[3:], signForm)
+func beginsLike(term, fold string) bool {
 	k := 0
 	for k < len(fold) && k < len(term) && fold[k] == term[k] {
 		k++
 	}
-	if k == len(fold) || !ascii(fold) || !ascii(term) {
+	if k == len(fold) {
 		return true
 	}
 	rest, in := fold[k+1:], term[k:]
 	switch {
+	case !ascii(fold) || !ascii(term):
+		return true
 	case strings.HasPrefix(in, rest): // the word has a letter more
 		return true
 	case in == "":
@@ -411,28 +442,30 @@ func ascii(s string) bool {
 	return true
 }
 
-// keys yields everything by which a clause may be filed that the course has.
-func (one *alone) keys(gen *generation, touch func(k key64)) {
+// keys yields everything by which a clause may be filed that the course has; inflected says that a key is the stem of another word, which is found by it.
+func (one *alone) keys(gen *generation, touch func(k key64, inflected bool)) {
 	for field := range langs {
-		stemmer, lang, stems := stemmer(field)
+		_, lang, stems := stemmer(field)
 		var tokens []analysis.Token
 		for term, tf := range one.terms[field] {
-			touch(keyOf(keyTerm, term))
-			if r, _ := utf8.DecodeRuneInString(term); string(r) >= firstHan && len(term) > utf8.RuneLen(r) {
-				spelledKeys(term, places(uint8(tf.Frequency())), touch) //nolint:gosec // a byte
+			touch(keyOf(keyTerm, term), false)
+			if r, n := utf8.DecodeRuneInString(term); r >= firstHanRune {
+				if n < len(term) {
+					spelledKeys(term, places(uint8(tf.Frequency())), touch) //nolint:gosec // a byte
+				}
+				continue // no word begins or is inflected so
 			}
 			if stems {
-				touch(stemKey(stemmer, term))
-				if letters(term) {
-					if tokens = analysis.AppendAll(tokens[:0], lang, term); len(tokens) == 1 && tokens[0].Text != term {
-						touch(stemKey(stemmer, tokens[0].Text))
-					}
+				touch(stemKey(field, term), false)
+				tokens = analysis.AppendAll(tokens[:0], lang, term)
+				if len(tokens) == 1 && !tokens[0].Stop && tokens[0].Fold == term && tokens[0].Text != term {
+					touch(stemKey(field, tokens[0].Text), letters(term) && one.x.ranking.rules.stems) // as the vocabulary learns it
 				}
 			}
 			k := key64(fnvOffset).with(keyBeginning)
 			for i := range len(term) {
 				if k = k.with(term[i]); i+1 == len(term) || utf8.RuneStart(term[i+1]) {
-					touch(k)
+					touch(k, false)
 				}
 			}
 		}
@@ -441,7 +474,7 @@ func (one *alone) keys(gen *generation, touch func(k key64)) {
 }
 
 // spelledKeys yields what a pair of characters in a title or a name is spelled like.
-func spelledKeys(pair string, at uint8, touch func(k key64)) {
+func spelledKeys(pair string, at uint8, touch func(k key64, inflected bool)) {
 	if at == 0 {
 		return
 	}
@@ -449,34 +482,34 @@ func spelledKeys(pair string, at uint8, touch func(k key64)) {
 	second, _ := utf8.DecodeRuneInString(pair[n:])
 	for _, x := range analysis.Pinyin(r) {
 		for _, y := range analysis.Pinyin(second) {
-			touch(syllablesKey(x, y, false))
+			touch(syllablesKey(x, y, false), false)
 			for i := 1; i <= len(y); i++ {
-				touch(syllablesKey(x, y[:i], true))
+				touch(syllablesKey(x, y[:i], true), false)
 			}
-			touch(keyOf(keyInitials, x[:1]+y[:1]))
+			touch(keyOf(keyInitials, x[:1]+y[:1]), false)
 		}
 	}
 }
 
 // filterKeys yields what filters may name.
-func (one *alone) filterKeys(cols *columns, touch func(k key64)) {
+func (one *alone) filterKeys(cols *columns, touch func(k key64, inflected bool)) {
 	d, r := one.x.dicts, one.cols.row(0)
 	tags, categories, instructors := d.tags.list(), d.categories.list(), d.instructors.list()
 	for _, t := range r.tags {
-		touch(keyOf(keyTag, tags[t]))
+		touch(keyOf(keyTag, tags[t]), false)
 	}
 	for c := range cols.ancestors(r.category) {
-		touch(keyOf(keyCategory, categories[c]))
+		touch(keyOf(keyCategory, categories[c]), false)
 	}
 	for _, who := range r.instructors {
-		touch(keyOf(keyInstructor, instructors[who]))
+		touch(keyOf(keyInstructor, instructors[who]), false)
 		if info := at(cols.instructors, who); info != nil {
-			touch(keyOf(keyInstructors, info.name))
+			touch(keyOf(keyInstructors, info.name), false)
 		}
 	}
-	touch(keyOf(keyLevel, levelNames[r.level]))
-	touch(keyOf(keyLanguage, d.languages.list()[r.language]))
+	touch(keyOf(keyLevel, levelNames[r.level]), false)
+	touch(keyOf(keyLanguage, d.languages.list()[r.language]), false)
 	if r.provider != 0 {
-		touch(keyOf(keyProvider, catalog.Slug(d.providers.list()[r.provider])))
+		touch(keyOf(keyProvider, catalog.Slug(d.providers.list()[r.provider])), false)
 	}
 }

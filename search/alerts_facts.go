@@ -48,6 +48,12 @@ type nearWord struct {
 	level uint8
 }
 
+// beginner is a word of which a mistyped beginning may be found.
+type beginner struct {
+	clause clauseID
+	fold   string
+}
+
 // factID names a fact.
 type factID struct {
 	clause clauseID
@@ -62,12 +68,12 @@ type facts struct {
 	standsOn  map[int32][]factID   // by witness
 	together  map[int32][]bundleID // by witness
 	spread    map[clauseID]struct{}
-	beginners map[rune][]clauseID // by the first letter: words of which a mistyped beginning may be found
+	beginners map[rune][]beginner // by the first letter: words of which a mistyped beginning may be found
 	spellings seenSpellings
 }
 
 func newFacts() facts {
-	return facts{standsOn: map[int32][]factID{}, together: map[int32][]bundleID{}, spread: map[clauseID]struct{}{}, beginners: map[rune][]clauseID{}}
+	return facts{standsOn: map[int32][]factID{}, together: map[int32][]bundleID{}, spread: map[clauseID]struct{}{}, beginners: map[rune][]beginner{}}
 }
 
 // distrust lets everything be found out anew: what was under way did not come to its end, or what has changed is not known.
@@ -169,6 +175,12 @@ func (w *watch) settle(id factID) error {
 	if level > levelStanding {
 		w.spreadOut(id.clause, m)
 	}
+	if level >= levelBegun && !c.begins && m.rules.typos && begunLike(one) {
+		c.begins = true
+		first, _ := utf8.DecodeRuneInString(one.Fold)
+		a.beginners[first] = append(a.beginners[first], beginner{id.clause, one.Fold})
+		a.exam.forget()
+	}
 	return nil
 }
 
@@ -260,10 +272,6 @@ func (w *watch) spreadOut(c clauseID, m *matcher) {
 				a.nearTo(c, term, levelTries+uint8(n)) //nolint:gosec // three tries
 			}
 		}
-		if begunLike(one) {
-			first, _ := utf8.DecodeRuneInString(one.Fold)
-			a.beginners[first] = append(a.beginners[first], c)
-		}
 	}
 	a.eachOddKey(one, func(k key64, touch uint8) { a.keys.add(k, link{clause: c, touch: touch}) })
 	a.exam.forget()
@@ -286,7 +294,7 @@ func (a *Alerts) nearTo(c clauseID, term string, level uint8) {
 
 func fileNear(term string, file filing) {
 	words := analysis.Words(term)
-	fileForms(&words[0], touchNear, touchNear, file)
+	fileForms(&words[0], touchNear, touchNear, touchNear, file)
 }
 
 // eachOddKey yields the keys of a word by which it is found only while nobody has it as it stands, neighbours apart: its initials, the pairs of a run.
@@ -314,10 +322,12 @@ func (a *Alerts) gather(c clauseID) {
 	}
 	one, _ := wordOfClause(at.text)
 	a.eachOddKey(one, func(k key64, touch uint8) { a.keys.remove(k, link{clause: c, touch: touch}) })
-	first, _ := utf8.DecodeRuneInString(one.Fold)
-	a.beginners[first] = slices.DeleteFunc(a.beginners[first], func(other clauseID) bool { return other == c })
+	if at.begins {
+		first, _ := utf8.DecodeRuneInString(one.Fold)
+		a.beginners[first] = slices.DeleteFunc(a.beginners[first], func(other beginner) bool { return other.clause == c })
+	}
 	delete(a.spread, c)
-	at.spread, at.near = false, nil
+	at.spread, at.begins, at.near = false, false, nil
 }
 
 // learn files words that nobody has under those of the vocabulary's new words that they may be taken for.

@@ -358,6 +358,9 @@ func (a *Alerts) join(g *bundle, words, rest []string, gate string) bundleID {
 		return ids
 	}
 	g.words, g.rest = intern(words), slices.Compact(intern(rest))
+	slices.SortStableFunc(g.rest, func(c, d clauseID) int { // filters first, which many share
+		return int(a.clauses[c].text[0]) - int(a.clauses[d].text[0])
+	})
 	if len(words) == 0 && gate != "" {
 		g.gate = a.clauseOf[gate]
 	}

@@ -169,7 +169,10 @@ func (v *vocabulary) withStem(field int, stem string) []string {
 }
 
 // firstHan is a term before all of those in Han, which have no stems and are most terms of a Chinese field.
-const firstHan = "\u2e80"
+const (
+	firstHan     = "\u2e80"
+	firstHanRune = '\u2e80'
+)
 
 // load learns the words of an index.
 func (v *vocabulary) load(views []view) error {
