@@ -2,7 +2,6 @@ package search
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -186,38 +185,34 @@ func (a *Alerts) ask(l *learner) {
 }
 
 // Match returns the saved searches that find any of some courses, as the index has them now: who wants the answer for a change waits for it with
-// [Index.WaitFor] first. Courses that nobody finds, drafts and such that are not there are in no answer. Matches are in no order. Errors: fault.NotReady while the
-// index is built; ctx's own.
+// [Index.WaitFor] first. Nobody finds drafts and courses that are not there. Matches are in no order. Errors: fault.NotReady while the index is built; ctx's own.
 func (a *Alerts) Match(ctx context.Context, ids ...catalog.CourseID) (list []Match, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	gen, err := a.x.hold()
+	err = a.watch(ctx, func(w *watch) (err error) {
+		for _, id := range ids {
+			r, ok := a.x.dicts.courses.find(string(id))
+			if !ok {
+				continue
+			}
+			if list, err = w.match(int32(r)-1, id, list); err != nil { //nolint:gosec // far fewer than 2^31
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	defer gen.reader.release()
-	defer a.x.broken(ctx, &err)()
-	w, err := a.prepare(ctx, gen)
-	if err != nil {
-		return nil, err
-	}
-	defer w.done()
-	for _, id := range ids {
-		r, ok := a.x.dicts.courses.find(string(id))
-		if !ok {
-			continue
-		}
-		if list, err = w.match(int32(r)-1, id, list); err != nil { //nolint:gosec // far fewer than 2^31
-			a.distrust()
-			return nil, err
-		}
 	}
 	return list, nil
 }
 
 // Prepare does beforehand what the next [Alerts.Match] would have to do for all saved searches: it takes in what changed, and finds out which of them find
-// nothing, or nothing but by typos or a part of their words. After a start that takes seconds for a hundred thousand.
-func (a *Alerts) Prepare(ctx context.Context) (err error) {
+// nothing, or nothing but by typos or a part of their words. After a start that takes seconds for a hundred thousand. Errors: as Match.
+func (a *Alerts) Prepare(ctx context.Context) error {
+	return a.watch(ctx, (*watch).warm)
+}
+
+// watch lets something work on the generation that is served, after all that changed was taken in. When it fails, all is found out anew the next time.
+func (a *Alerts) watch(ctx context.Context, work func(w *watch) error) (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	gen, err := a.x.hold()
@@ -225,13 +220,26 @@ func (a *Alerts) Prepare(ctx context.Context) (err error) {
 		return err
 	}
 	defer gen.reader.release()
+	defer func() {
+		if err != nil {
+			a.distrust()
+		}
+	}()
 	defer a.x.broken(ctx, &err)()
-	w, err := a.prepare(ctx, gen)
-	if err != nil {
+	if err := a.load(ctx); err != nil {
 		return err
 	}
+	w := a.newWatch(ctx, gen)
 	defer w.done()
-	return w.warm()
+	a.exam.forget() // it is as long as one watch
+	a.heed(gen.cols)
+	if err := w.fileWaiting(); err != nil {
+		return err
+	}
+	if err := w.catchUp(); err != nil {
+		return err
+	}
+	return work(w)
 }
 
 // Len returns how many saved searches are held.
@@ -242,26 +250,4 @@ func (a *Alerts) Len() (n int) {
 		n += len(l.searches)
 	}
 	return n
-}
-
-// prepare takes in what changed up to a generation.
-func (a *Alerts) prepare(ctx context.Context, gen *generation) (w *watch, err error) {
-	if !a.loaded {
-		if err := a.load(ctx); err != nil {
-			return nil, err
-		}
-	}
-	w = a.newWatch(ctx, gen)
-	a.exam.forget() // it is as long as one watch
-	defer func() {
-		if err != nil {
-			a.distrust()
-			w.done()
-		}
-	}()
-	a.heed(gen.cols)
-	if err := w.fileWaiting(); err != nil {
-		return nil, fmt.Errorf("search: filing saved searches: %w", err)
-	}
-	return w, w.catchUp()
 }

@@ -3,11 +3,6 @@ package search
 import (
 	"cmp"
 	"slices"
-	"strings"
-	"unicode/utf8"
-
-	"github.com/carrel-lms/carrel/catalog"
-	"github.com/carrel-lms/carrel/search/analysis"
 )
 
 // courseBits is several times as many as a course has keys.
@@ -193,6 +188,7 @@ func (w *watch) mourn(row int32) error {
 		case a.one != nil && a.one.sees(a.orgs[f.org]) && a.stillBears(row, f, c):
 			a.standsOn[row] = append(a.standsOn[row], id)
 		default:
+			f.witnesses = nil
 			if err := w.settle(id); err != nil {
 				return err
 			}
@@ -248,88 +244,6 @@ func (w *watch) compare(id clauseID) error {
 		}
 	}
 	return nil
-}
-
-// oddly is in which ways a course has a word that it has not as it stands.
-type oddly struct {
-	initials, begun bool
-	near            []nearWord // that it may be taken for, of which the course has a form
-}
-
-func (a *Alerts) oddlyHas(id clauseID) (o *oddly, err error) {
-	o, c, m := &oddly{}, &a.clauses[id], a.one.m
-	if c.touch&touchInitials != 0 {
-		w, _ := wordOfClause(c.text)
-		if o.initials, err = a.one.found(m.initials(w)); err != nil {
-			return nil, err
-		}
-	}
-	if c.touch&touchNear != 0 {
-		from, _ := slices.BinarySearchFunc(a.near, id, func(n nearTouch, id clauseID) int { return cmp.Compare(n.clause, id) })
-		for _, n := range a.near[from:] {
-			if n.clause != id {
-				break
-			}
-			o.near = append(o.near, c.near[n.near])
-		}
-	}
-	if c.touch&touchBegun != 0 {
-		o.begun, err = a.one.found(m.beginningLike(foldOfClause(c.text)))
-	}
-	return o, err
-}
-
-// news reports whether the course has a word in a better way than anybody before, or by a word that nobody had.
-func (a *Alerts) news(o *oddly, f *fact) bool {
-	return o.initials && f.level > levelInitials || o.begun && f.level > levelBegun || slices.ContainsFunc(o.near, func(n nearWord) bool {
-		return (n.level < f.level || n.level == f.level && !slices.Contains(f.terms, n.term)) && a.one.has(n.term)
-	})
-}
-
-// oddly notes when the course has a word in the way in which it is found.
-func (a *Alerts) oddly(o *oddly, f *fact, id factID) (err error) {
-	has := false
-	switch f.level {
-	case levelInitials:
-		has = o.initials
-	case levelBegun:
-		has = o.begun
-	case levelNobody:
-		if c := &a.clauses[id.clause]; c.touch&touchPart != 0 {
-			w, _ := wordOfClause(c.text)
-			has, err = a.one.found(a.one.m.partial(w))
-			if has {
-				a.notePartly(id)
-			}
-		}
-		return err
-	default:
-		for _, n := range o.near {
-			if has || err != nil {
-				break
-			}
-			if !slices.Contains(f.terms, n.term) {
-				continue
-			}
-			if has = a.one.has(n.term); !has {
-				words := analysis.Words(n.term)
-				has, err = a.one.found(a.one.m.forms(&words[0], tierTypo, tierTypo+1))
-			}
-		}
-	}
-	if has {
-		a.odd = append(a.odd, id)
-	}
-	return err
-}
-
-// notePartly notes the bundles with a run of characters of which the course has some.
-func (a *Alerts) notePartly(id factID) {
-	for _, g := range a.clauses[id.clause].bundles {
-		if a.bundles[g].org == id.org {
-			a.partly[g] = true
-		}
-	}
 }
 
 // count counts for each bundle how many of its words the course has.
@@ -390,126 +304,5 @@ func (a *Alerts) witness(row int32) {
 		a.together[row] = now
 	} else {
 		delete(a.together, row)
-	}
-}
-
-// touchBeginners touches the words, found by nobody in a better way, of which the course has a mistyped beginning.
-func (a *Alerts) touchBeginners() {
-	if len(a.spread) == 0 {
-		return
-	}
-	for field := range langs {
-		for term := range a.one.terms[field] {
-			first, _ := utf8.DecodeRuneInString(term)
-			for _, b := range a.beginners[first] {
-				if beginsLike(term, b.fold) && letters(term) && slices.ContainsFunc(a.clauses[b.clause].facts, func(f *fact) bool { return f.level >= levelBegun }) {
-					a.touch(b.clause, touchBegun)
-				}
-			}
-		}
-	}
-}
-
-// beginsLike reports whether a beginning of a term may be one edit away from the word of a clause: after what both begin with, one of them, or both, has a letter
-// more, or two letters are exchanged. It looks at bytes, and takes letters of several for any.
-func beginsLike(term, fold string) bool {
-	k := 0
-	for k < len(fold) && k < len(term) && fold[k] == term[k] {
-		k++
-	}
-	if k == len(fold) {
-		return true
-	}
-	rest, in := fold[k+1:], term[k:]
-	switch {
-	case !ascii(fold) || !ascii(term):
-		return true
-	case strings.HasPrefix(in, rest): // the word has a letter more
-		return true
-	case in == "":
-		return false
-	}
-	return strings.HasPrefix(in[1:], rest) || strings.HasPrefix(in[1:], fold[k:]) ||
-		len(rest) > 0 && len(in) > 1 && rest[0] == in[0] && fold[k] == in[1] && strings.HasPrefix(in[2:], rest[1:])
-}
-
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// keys yields everything by which a clause may be filed that the course has; inflected says that a key is the stem of another word, which is found by it.
-func (one *alone) keys(gen *generation, touch func(k key64, inflected bool)) {
-	for field := range langs {
-		_, lang, stems := stemmer(field)
-		var tokens []analysis.Token
-		for term, tf := range one.terms[field] {
-			touch(keyOf(keyTerm, term), false)
-			if r, n := utf8.DecodeRuneInString(term); r >= firstHanRune {
-				if n < len(term) {
-					spelledKeys(term, places(uint8(tf.Frequency())), touch) //nolint:gosec // a byte
-				}
-				continue // no word begins or is inflected so
-			}
-			if stems {
-				touch(stemKey(field, term), false)
-				tokens = analysis.AppendAll(tokens[:0], lang, term)
-				if len(tokens) == 1 && !tokens[0].Stop && tokens[0].Fold == term && tokens[0].Text != term {
-					touch(stemKey(field, tokens[0].Text), letters(term) && one.x.ranking.rules.stems) // as the vocabulary learns it
-				}
-			}
-			k := key64(fnvOffset).with(keyBeginning)
-			for i := range len(term) {
-				if k = k.with(term[i]); i+1 == len(term) || utf8.RuneStart(term[i+1]) {
-					touch(k, false)
-				}
-			}
-		}
-	}
-	one.filterKeys(gen.cols, touch)
-}
-
-// spelledKeys yields what a pair of characters in a title or a name is spelled like.
-func spelledKeys(pair string, at uint8, touch func(k key64, inflected bool)) {
-	if at == 0 {
-		return
-	}
-	r, n := utf8.DecodeRuneInString(pair)
-	second, _ := utf8.DecodeRuneInString(pair[n:])
-	for _, x := range analysis.Pinyin(r) {
-		for _, y := range analysis.Pinyin(second) {
-			touch(syllablesKey(x, y, false), false)
-			for i := 1; i <= len(y); i++ {
-				touch(syllablesKey(x, y[:i], true), false)
-			}
-			touch(keyOf(keyInitials, x[:1]+y[:1]), false)
-		}
-	}
-}
-
-// filterKeys yields what filters may name.
-func (one *alone) filterKeys(cols *columns, touch func(k key64, inflected bool)) {
-	d, r := one.x.dicts, one.cols.row(0)
-	tags, categories, instructors := d.tags.list(), d.categories.list(), d.instructors.list()
-	for _, t := range r.tags {
-		touch(keyOf(keyTag, tags[t]), false)
-	}
-	for c := range cols.ancestors(r.category) {
-		touch(keyOf(keyCategory, categories[c]), false)
-	}
-	for _, who := range r.instructors {
-		touch(keyOf(keyInstructor, instructors[who]), false)
-		if info := at(cols.instructors, who); info != nil {
-			touch(keyOf(keyInstructors, info.name), false)
-		}
-	}
-	touch(keyOf(keyLevel, levelNames[r.level]), false)
-	touch(keyOf(keyLanguage, d.languages.list()[r.language]), false)
-	if r.provider != 0 {
-		touch(keyOf(keyProvider, catalog.Slug(d.providers.list()[r.provider])), false)
 	}
 }

@@ -168,10 +168,12 @@ func (w *watch) settle(id factID) error {
 	if f.level != level || !slices.Equal(f.terms, terms) {
 		w.a.unsettle(id)
 	}
-	f.level, f.terms, f.witnesses = level, terms, witnesses
 	for _, i := range witnesses {
-		a.standsOn[i] = append(a.standsOn[i], id)
+		if !slices.Contains(f.witnesses, i) {
+			a.standsOn[i] = append(a.standsOn[i], id)
+		}
 	}
+	f.level, f.terms, f.witnesses = level, terms, witnesses
 	if level > levelStanding {
 		w.spreadOut(id.clause, m)
 	}

@@ -1,5 +1,12 @@
 package search
 
+import (
+	"unicode/utf8"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/search/analysis"
+)
+
 // keyIndex finds the clauses that are filed under a key: a chain of links for each.
 type keyIndex struct {
 	maybe *[maybeBits / 64]uint64 // which keys there may be: most of what a course has is no key of any search, and this tells faster than heads
@@ -77,5 +84,77 @@ func (x *keyIndex) remove(k key64, gone link) {
 		*l = link{next: x.spare}
 		x.spare = at
 		return
+	}
+}
+
+// keys yields everything by which a clause may be filed that the course has; inflected says that a key is the stem of another word, which is found by it.
+func (one *alone) keys(gen *generation, touch func(k key64, inflected bool)) {
+	for field := range langs {
+		_, lang, stems := stemmer(field)
+		var tokens []analysis.Token
+		for term, tf := range one.terms[field] {
+			touch(keyOf(keyTerm, term), false)
+			if r, n := utf8.DecodeRuneInString(term); r >= firstHanRune {
+				if n < len(term) {
+					spelledKeys(term, places(uint8(tf.Frequency())), touch) //nolint:gosec // a byte
+				}
+				continue // no word begins or is inflected so
+			}
+			if stems {
+				touch(stemKey(field, term), false)
+				tokens = analysis.AppendAll(tokens[:0], lang, term)
+				if len(tokens) == 1 && !tokens[0].Stop && tokens[0].Fold == term && tokens[0].Text != term {
+					touch(stemKey(field, tokens[0].Text), letters(term) && one.x.ranking.rules.stems) // as the vocabulary learns it
+				}
+			}
+			k := key64(fnvOffset).with(keyBeginning)
+			for i := range len(term) {
+				if k = k.with(term[i]); i+1 == len(term) || utf8.RuneStart(term[i+1]) {
+					touch(k, false)
+				}
+			}
+		}
+	}
+	one.filterKeys(gen.cols, touch)
+}
+
+// spelledKeys yields what a pair of characters in a title or a name is spelled like.
+func spelledKeys(pair string, at uint8, touch func(k key64, inflected bool)) {
+	if at == 0 {
+		return
+	}
+	r, n := utf8.DecodeRuneInString(pair)
+	second, _ := utf8.DecodeRuneInString(pair[n:])
+	for _, x := range analysis.Pinyin(r) {
+		for _, y := range analysis.Pinyin(second) {
+			touch(syllablesKey(x, y, false), false)
+			for i := 1; i <= len(y); i++ {
+				touch(syllablesKey(x, y[:i], true), false)
+			}
+			touch(keyOf(keyInitials, x[:1]+y[:1]), false)
+		}
+	}
+}
+
+// filterKeys yields what filters may name.
+func (one *alone) filterKeys(cols *columns, touch func(k key64, inflected bool)) {
+	d, r := one.x.dicts, one.cols.row(0)
+	tags, categories, instructors := d.tags.list(), d.categories.list(), d.instructors.list()
+	for _, t := range r.tags {
+		touch(keyOf(keyTag, tags[t]), false)
+	}
+	for c := range cols.ancestors(r.category) {
+		touch(keyOf(keyCategory, categories[c]), false)
+	}
+	for _, who := range r.instructors {
+		touch(keyOf(keyInstructor, instructors[who]), false)
+		if info := at(cols.instructors, who); info != nil {
+			touch(keyOf(keyInstructors, info.name), false)
+		}
+	}
+	touch(keyOf(keyLevel, levelNames[r.level]), false)
+	touch(keyOf(keyLanguage, d.languages.list()[r.language]), false)
+	if r.provider != 0 {
+		touch(keyOf(keyProvider, catalog.Slug(d.providers.list()[r.provider])), false)
 	}
 }

@@ -299,3 +299,68 @@ func (s *savers) change(random *chooser, step int) string {
 	action.do()
 	return action.name
 }
+
+// What a search finds depends on other courses when a word is nowhere as it stands, and when no course has all words. Each step changes one of those facts.
+func TestAlertsDependOnOthers(t *testing.T) {
+	t.Parallel()
+	c, x := shelf(t, catalog.English, "Python basics", "Machine learning", "Sewing by hand", "Kernels of operating systems")
+	s := newSavers(t, c, x)
+	for id, q := range map[string]string{
+		"typo": "pyhton", "stem": "keznel systems", "both": "machine sewing", "two": "machine pyhton", "start": "mahcine lear", "initials": "sjfx", "han": "深度机器人", "never": "kubernets",
+		"any": "pyhton knitting weaving cooking singing", "phrase": "\"by hand\" sewign", "without": "basisc -sewing",
+	} {
+		s.save("lea", id, url.Values{"q": {q}}.Encode())
+	}
+	s.save("ann", "member", "q=pyhton")
+	put := func(id, title string) func() {
+		return func() {
+			update(t, c, func(tx *catalog.Tx) error {
+				_, err := tx.PutCourse(catalog.Course{ID: catalog.CourseID(id), Language: catalog.English, Text: catalog.Text{Title: title}}, catalog.Cond{})
+				return err
+			})
+		}
+	}
+	remove := func(id string) func() {
+		return func() {
+			update(t, c, func(tx *catalog.Tx) error { return tx.DeleteCourse(catalog.CourseID(id), catalog.Cond{}) })
+		}
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string // of some of the searches, which courses
+	}{
+		{"at first", func() {}, "typo: a; both: b c; stem: d; two: a b; start: b; initials: ; never: ; any: a; phrase: c; without: a; member: a"},
+		{"one has the word as it stands", put("e", "Pyhton"), "typo: e; any: e; two: b e; member: e"},
+		{"and changes it", put("e", "Python again"), "typo: a e; any: a e; two: a b e"},
+		{"a member's has it", put("acme~f", "Pyhton"), "typo: a e; member: acme~f"},
+		{"and is gone", remove("acme~f"), "typo: a e; member: a e"},
+		{"one has both", put("g", "A sewing machine"), "both: g; two: a b e g"},
+		{"and no more", put("g", "A machine"), "both: b c g"},
+		{"one has all with a typo", put("h", "Machine for Python"), "two: h"},
+		{"it goes", remove("h"), "two: a b e g"},
+		{"a new word that was meant", put("i", "Kubernetes"), "never: i"},
+		{"its stem only", put("i", "Kubernete"), "never: i"},
+		{"initials", put("j", "数据分析"), "initials: j"},
+		{"a code that is the word", put("k", "SJFX"), "initials: k"},
+		{"and goes", remove("k"), "initials: j"},
+		{"a part of the run", put("l", "机器人学"), "han: l"},
+		{"all of the run", put("m", "深度机器人"), "han: m"},
+		{"and goes again", remove("m"), "han: l"},
+		{"the stem is gone", put("d", "Something else"), "stem: "},
+	} {
+		step.do()
+		s.check(step.name)
+		named := s.match(s.courses())
+		for part := range strings.SplitSeq(step.want, "; ") {
+			id, courses, _ := strings.Cut(part, ": ")
+			who := "lea/"
+			if id == "member" {
+				who = "ann/"
+			}
+			if got := strings.Join(named[who+id], " "); got != strings.TrimSpace(courses) {
+				t.Errorf("%s: %s is named for %q, want %q", step.name, id, got, courses)
+			}
+		}
+	}
+}
