@@ -341,7 +341,7 @@ func TestAlertsDependOnOthers(t *testing.T) {
 	c, x := shelf(t, catalog.English, "Python basics", "Machine learning", "Sewing by hand", "Kernels of operating systems")
 	s := newSavers(t, c, x)
 	for id, q := range map[string]string{
-		"typo": "pyhton", "stem": "keznel systems", "both": "machine sewing", "two": "machine pyhton", "start": "mahcine lear", "initials": "sjfx", "han": "深度机器人", "never": "flowrs",
+		"typo": "pyhton", "stem": "keznel systems", "both": "machine sewing", "two": "machine pyhton", "start": "mahcine lear", "initials": "sjfx", "han": "深度机器人", "never": "flowrs", "begun": "opreat",
 		"any": "pyhton knitting weaving cooking singing", "phrase": "\"by hand\" sewign", "without": "basisc -sewing",
 	} {
 		s.save("lea", id, url.Values{"q": {q}}.Encode())
@@ -380,7 +380,7 @@ func TestAlertsDependOnOthers(t *testing.T) {
 		do   func()
 		want string // of some of the searches, which courses
 	}{
-		{"at first", func() {}, "typo: a; both: b c; stem: d; two: a b; start: b; initials: ; never: ; any: a; phrase: c; without: a; member: a"},
+		{"at first", func() {}, "begun: d; typo: a; both: b c; stem: d; two: a b; start: b; initials: ; never: ; any: a; phrase: c; without: a; member: a"},
 		{"one has the word as it stands", put("e", "Pyhton"), "typo: e; any: e; two: b e; member: e"},
 		{"and changes it", put("e", "Python again"), "typo: a e; any: a e; two: a b e"},
 		{"a member's has it", put("acme~f", "Pyhton"), "typo: a e; member: acme~f"},
@@ -388,18 +388,21 @@ func TestAlertsDependOnOthers(t *testing.T) {
 		{"one has both", put("g", "A sewing machine"), "both: g; two: a b e g"},
 		{"and no more", put("g", "A machine"), "both: b c g"},
 		{"one has all with a typo", put("h", "Machine for Python"), "two: h"},
+		{"the typo is a word", put("q", "Pyhton"), "two: b g h q"},
+		{"and is none again", remove("q"), "two: h"},
 		{"it goes", remove("h"), "two: a b e g"},
 		{"a new word that was meant", put("i", "Flowers"), "never: i"},
 		{"its stem only", put("i", "Flower"), "never: i"},
 		{"another word that may be meant", put("n", "Pyton"), "typo: a e n; member: a e n"},
 		{"one that is no better", put("o", "Pythons and pytonn"), "typo: a e n o"},
+		{"a word that begins so nearly", put("p", "Operations"), "begun: d p"},
 		{"initials", put("j", "数据分析"), "initials: j"},
 		{"a code that is the word", put("k", "SJFX"), "initials: k"},
 		{"and goes", remove("k"), "initials: j"},
 		{"a part of the run", put("l", "机器人学"), "han: l"},
 		{"all of the run", put("m", "深度机器人"), "han: m"},
 		{"and goes again", remove("m"), "han: l"},
-		{"the stem is gone", put("d", "Something else"), "stem: "},
+		{"the stem is gone", put("d", "Something else"), "stem: ; begun: p"},
 		{"a synonym", synonym("js", "js", "python"), "synonym: a e o"},
 		{"one for members", synonym("acme~kit", "kit", "sewing"), "members-synonym: c; synonym: a e o"},
 		{"another one instead", synonym("js", "js", "sewing"), "synonym: c"},
