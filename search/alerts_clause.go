@@ -143,6 +143,7 @@ const (
 	touchBegun
 	touchPart
 	touchStem // certain or perhaps
+	touchSome // of touchNear, by one of several terms
 )
 
 // Spaces of keys. A word of a field is there by itself and, where the field has stems, by its stem.

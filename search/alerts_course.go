@@ -28,6 +28,7 @@ type exam struct {
 type nearTouch struct {
 	clause clauseID
 	near   uint16
+	sure   bool // else only a key of the form is there
 }
 
 // forget says that what was found out of the course at hand may be wrong by now.
@@ -63,7 +64,6 @@ func (w *watch) examineOnce(row int32) (err error) {
 		slices.SortFunc(a.near, func(n, o nearTouch) int {
 			return cmp.Or(cmp.Compare(n.clause, o.clause), cmp.Compare(n.near, o.near))
 		})
-		a.near = slices.Compact(a.near)
 		for _, c := range a.touched {
 			if err := a.judge(c); err != nil {
 				return err
@@ -100,6 +100,9 @@ func (a *Alerts) touchAll(k key64, inflected bool) {
 		l := &a.keys.links[at]
 		how := l.touch
 		switch {
+		case how&touchNear != 0:
+			a.near = append(a.near, nearTouch{l.clause, l.near, how == touchNear || how&touchStem != 0 && inflected})
+			how = touchNear
 		case how != touchStem:
 		case inflected:
 			how = touchCertain
@@ -107,9 +110,6 @@ func (a *Alerts) touchAll(k key64, inflected bool) {
 			how = touchPerhaps
 		}
 		a.touch(l.clause, how)
-		if l.touch == touchNear {
-			a.near = append(a.near, nearTouch{l.clause, l.near})
-		}
 	}
 }
 

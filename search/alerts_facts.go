@@ -296,7 +296,7 @@ func (a *Alerts) nearTo(c clauseID, term string, level uint8) {
 
 func fileNear(term string, file filing) {
 	words := analysis.Words(term)
-	fileForms(&words[0], touchNear, touchNear, touchNear, file)
+	fileForms(&words[0], touchNear, touchNear|touchStem, touchNear|touchSome, file)
 }
 
 // eachOddKey yields the keys of a word by which it is found only while nobody has it as it stands, neighbours apart: its initials, the pairs of a run.

@@ -72,14 +72,18 @@ func (w *watch) match(row int32, id catalog.CourseID, list []Match) ([]Match, er
 		}
 		return nil
 	}
+	pinned := a.pinnedFor[id]
 	for _, bundles := range [][]bundleID{a.counted, a.open} {
 		for _, g := range bundles {
+			if n := a.words[g]; a.got[g] < n && n <= maxAll && a.state[g] == stateTogether && len(pinned) == 0 {
+				continue // most end here, and nothing else of them was touched
+			}
 			if err := tell(g); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, g := range a.pinnedFor[id] {
+	for _, g := range pinned {
 		if a.got[g] > 0 || a.partly[g] {
 			continue // it was among those that are counted
 		}

@@ -14,12 +14,29 @@ import (
 // oddly is in which ways a course has a word that it has not as it stands.
 type oddly struct {
 	initials, begun bool
-	near            []nearWord // that it may be taken for, of which the course has a form
+	near            []nearForm // that it may be taken for, of which the course has a form
 }
 
+// mayHaveInitials reports whether the course may have characters side by side with these initials.
+func (a *Alerts) mayHaveInitials(fold string) bool {
+	for i := range len(fold) - 1 {
+		if !a.mayHave(keyOf(keyInitials, fold[i:i+2])) {
+			return false
+		}
+	}
+	return true
+}
+
+// nearForm is such a word; sure says that a form is there, and not only a key of it.
+type nearForm struct {
+	nearWord
+	sure bool
+}
+
+// oddlyHas finds out in which ways the course at hand has a word that it has not as it stands.
 func (a *Alerts) oddlyHas(id clauseID) (o *oddly, err error) {
 	o, c, m := &oddly{}, &a.clauses[id], a.one.m
-	if c.touch&touchInitials != 0 {
+	if c.touch&touchInitials != 0 && a.mayHaveInitials(foldOfClause(c.text)) {
 		w, _ := wordOfClause(c.text)
 		if o.initials, err = a.one.found(m.initials(w)); err != nil {
 			return nil, err
@@ -31,7 +48,7 @@ func (a *Alerts) oddlyHas(id clauseID) (o *oddly, err error) {
 			if n.clause != id {
 				break
 			}
-			o.near = append(o.near, c.near[n.near])
+			o.near = append(o.near, nearForm{c.near[n.near], n.sure})
 		}
 	}
 	if c.touch&touchBegun != 0 {
@@ -42,7 +59,7 @@ func (a *Alerts) oddlyHas(id clauseID) (o *oddly, err error) {
 
 // news reports whether the course has a word in a better way than anybody before, or by a word that nobody had.
 func (a *Alerts) news(o *oddly, f *fact) bool {
-	return o.initials && f.level > levelInitials || o.begun && f.level > levelBegun || slices.ContainsFunc(o.near, func(n nearWord) bool {
+	return o.initials && f.level > levelInitials || o.begun && f.level > levelBegun || slices.ContainsFunc(o.near, func(n nearForm) bool {
 		return (n.level < f.level || n.level == f.level && !slices.Contains(f.terms, n.term)) && a.one.has(n.term)
 	})
 }
@@ -72,7 +89,7 @@ func (a *Alerts) oddly(o *oddly, f *fact, id factID) (err error) {
 			if !slices.Contains(f.terms, n.term) {
 				continue
 			}
-			if has = a.one.has(n.term); !has {
+			if has = n.sure; !has {
 				words := analysis.Words(n.term)
 				has, err = a.one.found(a.one.m.forms(&words[0], tierTypo, tierTypo+1))
 			}
