@@ -89,7 +89,7 @@ func (b *bench) changedCourses(ctx context.Context, s *site, a *search.Alerts) (
 	var took times
 	for i := range changedMany {
 		id := catalog.CourseID(fmt.Sprintf("course-%06d", i*104_729%b.courses))
-		before, err := put(ctx, s, id, func(c *catalog.Course) { c.Text.Summary += fmt.Sprintf(" %d", i) })
+		before, err := put(ctx, s, id, func(c *catalog.Course) { c.Summary += fmt.Sprintf(" %d", i) })
 		if err != nil {
 			return nil, err
 		}

@@ -231,7 +231,7 @@ func (a *Alerts) watch(ctx context.Context, work func(w *watch) error) (err erro
 	}
 	w := a.newWatch(ctx, gen)
 	defer w.done()
-	a.exam.forget() // it is as long as one watch
+	a.spoil() // it is as long as one watch
 	a.heed(gen.cols)
 	if err := w.fileWaiting(); err != nil {
 		return err

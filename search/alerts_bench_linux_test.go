@@ -106,7 +106,7 @@ func edit(b *testing.B, c *catalog.Catalog, x *search.Index, id catalog.CourseID
 	update(b, c, func(tx *catalog.Tx) error {
 		course, _, err := tx.Course(id)
 		if err == nil {
-			course.Value.Text.Summary += fmt.Sprintf(" %d", n)
+			course.Value.Summary += fmt.Sprintf(" %d", n)
 			_, err = tx.PutCourse(course.Value, catalog.Cond{})
 		}
 		return err

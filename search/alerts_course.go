@@ -31,8 +31,8 @@ type nearTouch struct {
 	sure   bool // else only a key of the form is there
 }
 
-// forget says that what was found out of the course at hand may be wrong by now.
-func (e *exam) forget() { e.valid = false }
+// spoil says that what was found out of the course at hand may be wrong by now.
+func (e *exam) spoil() { e.valid = false }
 
 // examine compares a row with what is filed, and brings the facts up to date that it may have changed.
 func (w *watch) examine(row int32) error {

@@ -79,7 +79,7 @@ func newFacts() facts {
 // distrust lets everything be found out anew: what was under way did not come to its end, or what has changed is not known.
 func (a *Alerts) distrust() {
 	a.known = false
-	a.exam.forget()
+	a.spoil()
 }
 
 // factOf makes sure that it will be known how a word is found by an organization.
@@ -181,7 +181,7 @@ func (w *watch) settle(id factID) error {
 		c.begins = true
 		first, _ := utf8.DecodeRuneInString(one.Fold)
 		a.beginners[first] = append(a.beginners[first], beginner{id.clause, one.Fold})
-		a.exam.forget()
+		a.spoil()
 	}
 	return nil
 }
@@ -220,7 +220,7 @@ func (m *matcher) findOut(w *word, pick int) (level uint8, terms []string, witne
 			terms, witnesses = append(terms, term), append(witnesses, i)
 		}
 		if len(terms) > 0 {
-			return levelTries + uint8(n), terms, witnesses, nil //nolint:gosec // three tries
+			return levelTries + uint8(n), terms, witnesses, nil
 		}
 	}
 	if !begunLike(w) {
@@ -271,12 +271,12 @@ func (w *watch) spreadOut(c clauseID, m *matcher) {
 	if m.rules.typos {
 		for n, try := range triesOf(one) {
 			for _, term := range m.nearby(&try) {
-				a.nearTo(c, term, levelTries+uint8(n)) //nolint:gosec // three tries
+				a.nearTo(c, term, levelTries+uint8(n))
 			}
 		}
 	}
 	a.eachOddKey(one, func(k key64, touch uint8) { a.keys.add(k, link{clause: c, touch: touch}) })
-	a.exam.forget()
+	a.spoil()
 }
 
 // nearTo files a word under another one that it may be taken for.
@@ -291,7 +291,7 @@ func (a *Alerts) nearTo(c clauseID, term string, level uint8) {
 	near := uint16(len(at.near)) //nolint:gosec // see above
 	at.near = append(at.near, nearWord{term, level})
 	fileNear(term, func(k key64, touch uint8) { a.keys.add(k, link{clause: c, touch: touch, near: near}) })
-	a.exam.forget()
+	a.spoil()
 }
 
 func fileNear(term string, file filing) {
@@ -346,7 +346,7 @@ func (w *watch) learn() {
 				want := newSpelling(fold)
 				for i := range fresh {
 					if s := &fresh[i]; !s.unlike(&want, try.distance) && analysis.Distance(fold, s.word, try.distance) == try.distance {
-						a.nearTo(c, s.word, levelTries+uint8(n)) //nolint:gosec // three tries
+						a.nearTo(c, s.word, levelTries+uint8(n))
 					}
 				}
 			}

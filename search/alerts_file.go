@@ -109,7 +109,7 @@ func (a *Alerts) establish(g *bundle) bundleID {
 		a.bundles = append(a.bundles, bundle{})
 		a.words, a.got, a.state = append(a.words, 0), append(a.got, 0), append(a.state, 0)
 	}
-	a.exam.forget()
+	a.spoil()
 	a.bundles[id], a.bundleOf[g.key] = *g, id
 	a.words[id], a.state[id] = uint8(len(g.words)), stateUnknown //nolint:gosec // at most maxWords
 	for _, list := range [][]clauseID{g.words, g.rest} {
@@ -211,7 +211,7 @@ func (a *Alerts) unfile(l *learner, s *saved) {
 	delete(a.bundleOf, g.key)
 	*g, a.words[id] = bundle{}, 0
 	a.spareBundles = append(a.spareBundles, id)
-	a.exam.forget()
+	a.spoil()
 }
 
 // unfileUnder is the inverse of fileUnder.

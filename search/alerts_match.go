@@ -44,13 +44,13 @@ func (a *Alerts) doubt() {
 	for c := range a.clauses {
 		for _, f := range a.clauses[c].facts {
 			f.level = levelUnknown
-			a.unsettled = append(a.unsettled, factID{clauseID(c), f.org}) //nolint:gosec // an index
+			a.unsettled = append(a.unsettled, factID{clauseID(c), f.org})
 		}
 	}
 	for g := range a.state {
 		a.state[g] = stateUnknown
 	}
-	a.exam.forget()
+	a.spoil()
 }
 
 // match adds the saved searches that find a course.

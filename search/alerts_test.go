@@ -268,7 +268,7 @@ func (s *savers) change(random *chooser, step int) string {
 		name string
 		do   func()
 	}{
-		{"a title", func() { edit(func(c *catalog.Course) { c.Text.Title = random.word() + " " + random.word() }) }},
+		{"a title", func() { edit(func(c *catalog.Course) { c.Title = random.word() + " " + random.word() }) }},
 		{"all texts", func() {
 			edit(func(c *catalog.Course) {
 				c.Text = catalog.Text{Title: random.word(), Description: strings.Repeat(random.word()+" ", 3)}

@@ -15,7 +15,7 @@ func (a *Alerts) Looping(ctx context.Context, id catalog.CourseID, most int) (se
 	}
 	defer gen.reader.release()
 	r, _ := a.x.dicts.courses.find(string(id))
-	one, err := a.x.alone(ctx, gen, int32(r)-1, &page{}) //nolint:gosec // far fewer than 2^31
+	one, err := a.x.alone(ctx, gen, int32(r)-1, &page{})
 	if one == nil || err != nil {
 		return 0, 0, err
 	}
