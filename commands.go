@@ -264,7 +264,10 @@ func (r remote) call(ctx context.Context, method, path string, body io.Reader, n
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
 	}
-	if body != nil {
+	if body != nil && name == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if body != nil && name != "" {
 		req.Header.Set("Content-Type", "text/csv")
 		req.Header.Set("Content-Disposition", fmt.Sprintf("attachment; filename*=UTF-8''%s", url.PathEscape(name)))
 	}

@@ -31,10 +31,11 @@ type child struct {
 	url string
 }
 
-// startServer starts carrel serve on a folder and waits for its ready line.
-func startServer(t *testing.T, dir string) *child {
+// startServer starts carrel serve on a folder, with more in its environment, and waits for its ready line.
+func startServer(t *testing.T, dir string, env ...string) *child {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "carrel", "serve", "--addr", "127.0.0.1:0", "--data", dir, "--log-level", "error")
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -61,11 +62,16 @@ func (c *child) kill() {
 
 func adminToken(t *testing.T, dir string) string {
 	t.Helper()
+	return tokenOf(t, dir, catalog.Actor{Subject: "root", Roles: []catalog.Role{catalog.RoleAdmin}})
+}
+
+func tokenOf(t *testing.T, dir string, actor catalog.Actor) string {
+	t.Helper()
 	keys, err := identity.OpenKeyring(folder(dir).secrets(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := keys.Sign(identity.Grant{Actor: catalog.Actor{Subject: "root", Roles: []catalog.Role{catalog.RoleAdmin}}, TTL: 24 * time.Hour})
+	token, err := keys.Sign(identity.Grant{Actor: actor, TTL: 24 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

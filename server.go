@@ -28,10 +28,13 @@ import (
 	"github.com/carrel-lms/carrel/api"
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
+	"github.com/carrel-lms/carrel/files"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
+	"github.com/carrel-lms/carrel/push/fcm"
 	"github.com/carrel-lms/carrel/search"
 	"github.com/carrel-lms/carrel/search/analysis"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -75,6 +78,7 @@ const usage = `usage: carrel COMMAND [flags]
   backup FILE        copy the changelog to FILE, of a running server too
   restore FILE       put a backup in the place of the changelog
   verify [FILE]      check a data folder, or a backup
+  push test          send a test message to a device
   reindex            build the search index anew beside the one that serves, compare, and swap
   version            say which one this is
 
@@ -85,7 +89,7 @@ carrel COMMAND --help lists a command's flags.
 func (p program) run(ctx context.Context) int {
 	commands := map[string]func(context.Context, []string) error{
 		"serve": p.serve, "import": p.importFiles, "search": p.search, "token": p.token, "keys": p.keys, "locales": p.locales,
-		"backup": p.backup, "restore": p.restore, "verify": p.verify, "reindex": p.reindex, "version": p.version,
+		"backup": p.backup, "restore": p.restore, "verify": p.verify, "push": p.push, "reindex": p.reindex, "version": p.version,
 	}
 	if len(p.args) == 0 || p.args[0] == "help" || p.args[0] == "--help" || p.args[0] == "-h" {
 		p.say("%s", usage)
@@ -151,7 +155,9 @@ func (f folder) log() string     { return filepath.Join(string(f), "carrel.db") 
 func (f folder) local() string   { return filepath.Join(string(f), "local.db") }   // sessions, idempotency keys
 func (f folder) index() string   { return filepath.Join(string(f), "search") }     // a cache
 func (f folder) insight() string { return filepath.Join(string(f), "insight.db") } // what was searched for: statistics
+func (f folder) push() string    { return filepath.Join(string(f), "push.db") }    // what waits to be sent
 func (f folder) imports() string { return filepath.Join(string(f), "imports") }    // uploads and their errors
+func (f folder) files() string   { return filepath.Join(string(f), "files") }      // of courses, under their hashes
 func (f folder) secrets() string { return filepath.Join(string(f), "secrets") }    // keys, revoked tokens, the erased
 
 const (
@@ -166,6 +172,9 @@ const (
 	maxHeader      = 256 << 10 // bytes of request headers; much more than is good, so that a query of 64 kB is told what is wrong with it
 )
 
+// standInProject is the project's id where only an endpoint is given: what stands in for Google needs none.
+const standInProject = "carrel"
+
 // burst is how many seconds' worth of requests a caller may send at once.
 const burst = 5
 
@@ -175,6 +184,8 @@ type options struct {
 	demo                                          bool
 	logLevel                                      string
 	rate                                          float64
+	fcmProject, fcmEndpoint                       string
+	maxFile                                       int64
 }
 
 func (p program) serve(ctx context.Context, args []string) error {
@@ -196,6 +207,12 @@ func (p program) serve(ctx context.Context, args []string) error {
 	f.fromEnv("trusted-proxies")
 	f.Float64Var(&o.rate, "rate-limit", 0, "`REQUESTS` a second that one caller may keep up, bursts of five times as many; 0 is the default of 200, negative no limit")
 	f.fromEnv("rate-limit")
+	f.StringVar(&o.fcmProject, "fcm-project", "", "`ID` of the Firebase project through which devices get messages; GOOGLE_APPLICATION_CREDENTIALS names its service account")
+	f.fromEnv("fcm-project")
+	f.StringVar(&o.fcmEndpoint, "fcm-endpoint", "", "base `URL` to send messages to instead of Google's, without credentials")
+	f.fromEnv("fcm-endpoint")
+	f.Int64Var(&o.maxFile, "max-file-mb", 0, "`MEGABYTES` that a file of a course may have; 0 is the default of 2048, at most 16384")
+	f.fromEnv("max-file-mb")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	f.fromEnv("log-level")
 	rest, err := f.parse(args)
@@ -204,6 +221,9 @@ func (p program) serve(ctx context.Context, args []string) error {
 	}
 	if len(rest) > 0 {
 		return f.wrong("unexpected argument %q", rest[0])
+	}
+	if o.maxFile < 0 || o.maxFile > catalog.MaxAssetSize>>20 {
+		return f.wrong("--max-file-mb: from 0 to %d", int64(catalog.MaxAssetSize>>20))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
@@ -229,12 +249,16 @@ type server struct {
 	search   *search.Index
 	indexing coursesync.Progress
 	imports  *ingest.Jobs
+	push     *push.Push
+	pushing  coursesync.Progress
+	registry *prometheus.Registry
+	files    *files.Store
 	api      *api.API
 }
 
 // newServer opens the data folder and builds the parts. Nothing runs yet.
 func newServer(o options) (s *server, err error) {
-	s = &server{opt: o}
+	s = &server{opt: o, registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -265,20 +289,43 @@ func newServer(o options) (s *server, err error) {
 	if s.imports, err = ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: data.imports(), Detect: analysis.Detect}); err != nil {
 		return s, err
 	}
+	if s.push, err = s.openPush(context.Background()); err != nil {
+		return s, err
+	}
+	if s.files, err = files.Open(files.Config{Dir: data.files(), Named: named(s.catalog)}); err != nil {
+		return s, err
+	}
 	return s, s.front()
+}
+
+// openPush opens the outbox. Without a project nothing is sent, and inboxes are filled nevertheless.
+func (s *server) openPush(ctx context.Context) (*push.Push, error) {
+	var sender push.Sender
+	if project := s.opt.fcmProject; project != "" || s.opt.fcmEndpoint != "" {
+		if project == "" {
+			project = standInProject
+		}
+		var err error
+		if sender, err = fcm.New(ctx, project, s.opt.fcmEndpoint); err != nil {
+			return nil, err
+		}
+	}
+	return push.Open(ctx, push.Config{
+		Path: folder(s.opt.data).push(), Catalog: s.catalog, Texts: s.texts, Matcher: savedSearches{s.catalog, s.search}, Sender: sender,
+		AsOf: func(seq coursesync.Seq) string { return s.api.AsOf(seq) }, PublicURL: s.opt.publicURL, Registry: s.registry,
+	})
 }
 
 // front builds what speaks HTTP.
 func (s *server) front() error {
 	pages, err := web.New(web.Config{
 		Catalog: s.catalog, Search: s.search, Sessions: s.sessions, Keys: s.keys, Texts: s.texts, Demo: s.opt.demo, PublicURL: s.opt.publicURL,
-		Insight: s.insight, Address: func(r *http.Request) string { return s.api.Address(r) },
+		Insight: s.insight, Push: s.push, Address: func(r *http.Request) string { return s.api.Address(r) },
 	})
 	if err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &gauges{s})
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &gauges{s})
 	var proxies []netip.Prefix
 	for _, text := range items(s.opt.proxies) {
 		prefix, err := netip.ParsePrefix(text)
@@ -289,8 +336,8 @@ func (s *server) front() error {
 	}
 	s.api, err = api.New(api.Config{
 		Catalog: s.catalog, Search: s.search, Keys: s.keys, Sessions: s.sessions, Local: s.local, Texts: s.texts, Imports: s.imports, Insight: s.insight,
-		Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: registry,
-		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0))},
+		Push: s.push, Files: s.files, Web: pages, CORSOrigins: items(s.opt.cors), TrustedProxies: proxies, Registry: s.registry,
+		Limits: api.Limits{Rate: s.opt.rate, Burst: int(burst * max(s.opt.rate, 0)), File: s.opt.maxFile << 20},
 	})
 	return err
 }
@@ -320,7 +367,10 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	g.Go(func() error { return ended(s.catalog.Run(failed)) })
 	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.search, &s.indexing)) })
 	g.Go(func() error { return ended(s.search.Run(failed)) })
+	g.Go(func() error { return ended(coursesync.Follow(failed, s.catalog.Log(), s.push, &s.pushing)) })
+	g.Go(func() error { return ended(s.push.Run(failed)) })
 	g.Go(func() error { return ended(s.imports.Run(failed)) })
+	g.Go(func() error { return ended(s.files.Run(failed)) })
 	g.Go(func() error { return ended(s.sessions.Run(failed)) })
 	g.Go(func() error { return ended(s.insight.Run(failed)) })
 	g.Go(func() error { return ended(s.api.Run(failed)) })
@@ -393,6 +443,9 @@ func (s *server) loadDemo(ctx context.Context) error {
 // close closes what was opened, the last first. Parts that are missing were never opened.
 func (s *server) close() error {
 	var errs []error
+	if s.push != nil {
+		errs = append(errs, s.push.Close())
+	}
 	if s.search != nil {
 		errs = append(errs, s.search.Close())
 	}
@@ -418,7 +471,11 @@ var (
 	descIndex  = prometheus.NewDesc("carrel_index_bytes", "Size of the search index on disk.", nil, nil)
 	descAsked  = prometheus.NewDesc("carrel_insight_bytes", "Size of the file of search statistics.", nil, nil)
 	descNoted  = prometheus.NewDesc("carrel_insight_records_total", "Searches, clicks and enrollments, by what became of them in the statistics.", []string{"outcome"}, nil)
+	descFiles  = prometheus.NewDesc("carrel_files_bytes", "Size of the files of courses when unused ones were last looked for, by whether a course has them.", []string{"state"}, nil)
 	descOld    = prometheus.NewDesc("carrel_index_outdated", "1 while an index serves that another version of the program wrote.", nil, nil)
+	descQueued = prometheus.NewDesc("carrel_push_queued", "Messages that wait to be sent.", nil, nil)
+	descOldest = prometheus.NewDesc("carrel_push_oldest_seconds", "How old the news is of the message that is due first; 0 when none waits.", nil, nil)
+	descDead   = prometheus.NewDesc("carrel_push_dead_letters", "Messages that will not be sent, of those that are kept.", nil, nil)
 	descBuild  = prometheus.NewDesc("carrel_reindex_state", "1 for the state of the last rebuild of the search index.", []string{"state"}, nil)
 )
 
@@ -432,8 +489,11 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		head = state.Head
 	}
-	ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue, float64(head-min(head, state.Cursor)), "search")
-	ch <- prometheus.MustNewConstMetric(descResets, prometheus.CounterValue, float64(state.Resets), "search")
+	for name, state := range map[string]coursesync.ProgressState{"search": state, "push": g.s.pushing.State()} {
+		ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue, float64(head-min(head, state.Cursor)), name)
+		ch <- prometheus.MustNewConstMetric(descResets, prometheus.CounterValue, float64(state.Resets), name)
+	}
+	g.collectPush(ch)
 	ch <- prometheus.MustNewConstMetric(descLog, prometheus.GaugeValue, float64(sizeOf(folder(g.s.opt.data).log())))
 	ch <- prometheus.MustNewConstMetric(descIndex, prometheus.GaugeValue, float64(sizeOf(folder(g.s.opt.data).index())))
 	asked := g.s.insight.Stats()
@@ -443,11 +503,29 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	} {
 		ch <- prometheus.MustNewConstMetric(descNoted, prometheus.CounterValue, float64(n), outcome)
 	}
+	kept := g.s.files.Usage()
+	ch <- prometheus.MustNewConstMetric(descFiles, prometheus.GaugeValue, float64(kept.FilesBytes), "used")
+	ch <- prometheus.MustNewConstMetric(descFiles, prometheus.GaugeValue, float64(kept.UnusedBytes), "unused")
 	ch <- prometheus.MustNewConstMetric(descOld, prometheus.GaugeValue, flag01(g.s.search.Outdated()))
 	at := g.s.search.ReindexStatus().State
 	for _, one := range search.ReindexStates() {
 		ch <- prometheus.MustNewConstMetric(descBuild, prometheus.GaugeValue, flag01(one == at), string(one))
 	}
+}
+
+// collectPush measures the outbox.
+func (g *gauges) collectPush(ch chan<- prometheus.Metric) {
+	status, err := g.s.push.Status(0, 0)
+	if err != nil {
+		return // it is closed: the process is stopping
+	}
+	oldest := 0.0
+	if !status.Oldest.IsZero() {
+		oldest = time.Since(status.Oldest).Seconds()
+	}
+	ch <- prometheus.MustNewConstMetric(descQueued, prometheus.GaugeValue, float64(status.Queued))
+	ch <- prometheus.MustNewConstMetric(descOldest, prometheus.GaugeValue, oldest)
+	ch <- prometheus.MustNewConstMetric(descDead, prometheus.GaugeValue, float64(status.DeadCount))
 }
 
 func flag01(set bool) float64 {

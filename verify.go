@@ -24,9 +24,11 @@ const (
 	partLog    = "changelog"
 	partTables = "tables"
 	partIndex  = "search index"
+	partFiles  = "files"
 
 	fixLog     = "put a backup in its place: carrel restore FILE"
 	fixDerived = "build it again from the changelog: carrel reindex"
+	fixFiles   = "copy what is wrong from your copy of the folder files, or let editors upload it again"
 )
 
 // verdict is what verify found, as --json prints it.
@@ -47,6 +49,11 @@ type verdict struct {
 		Documents int               `json:"documents"`
 		Trails    int               `json:"trails"`
 	} `json:"index"`
+	Files struct {
+		Count  int   `json:"count"`
+		Bytes  int64 `json:"bytes"`
+		Hashed bool  `json:"hashed"` // --deep: their bytes were looked at too
+	} `json:"files"`
 	Problems []trouble `json:"problems"`
 	More     int       `json:"more_problems"` // that are not listed
 }
@@ -78,6 +85,7 @@ func (p program) verify(ctx context.Context, args []string) error {
 	f := newFlags("verify", "[FILE] [flags]", p.getenv, p.stderr)
 	data := f.text("data", "./data", "data `FOLDER`, while no server holds it")
 	asJSON := f.boolean("json", "print the findings as JSON, with count and digest of each channel and kind")
+	deep := f.boolean("deep", "read the files of courses too, and compare them with their hashes")
 	words, err := f.parse(args)
 	if err != nil {
 		return err
@@ -86,24 +94,24 @@ func (p program) verify(ctx context.Context, args []string) error {
 		return f.wrong("name one backup, or none to check the data folder")
 	}
 	d := folder(*data)
-	path, index := d.log(), d.index()
+	what := subject{log: d.log(), index: d.index(), files: d.files(), deep: *deep}
 	if len(words) == 1 {
-		path, index = words[0], ""
+		what = subject{log: words[0]}
 	}
-	if _, err := os.Stat(path); err != nil && index != "" {
+	if _, err := os.Stat(what.log); err != nil && what.index != "" {
 		return fmt.Errorf("there is no catalog in %s", *data)
 	} else if err != nil {
 		return err
 	}
 	out := bufio.NewWriter(p.stdout)
-	v, err := examine(ctx, path, index, digests(out, *asJSON))
+	v, err := examine(ctx, what, digests(out, *asJSON))
 	if err != nil {
 		return errors.Join(err, out.Flush())
 	}
 	if *asJSON {
 		err = v.finishJSON(out)
 	} else {
-		v.print(out, index != "")
+		v.print(out, what.index != "")
 	}
 	if err = errors.Join(err, out.Flush()); err != nil {
 		return err
@@ -111,10 +119,16 @@ func (p program) verify(ctx context.Context, args []string) error {
 	return v.err()
 }
 
-// examine checks a changelog and, unless index is "", the search index in that folder.
-func examine(ctx context.Context, path, index string, channel func(coursesync.Channel, map[coursesync.Kind]coursesync.Digest) error) (*verdict, error) {
+// subject is what verify looks at: a changelog, and the folders that belong to it unless they are "".
+type subject struct {
+	log, index, files string
+	deep              bool
+}
+
+// examine checks a changelog and what belongs to it.
+func examine(ctx context.Context, what subject, channel func(coursesync.Channel, map[coursesync.Kind]coursesync.Digest) error) (*verdict, error) {
 	v := &verdict{Problems: []trouble{}}
-	c, err := catalog.Open(catalog.Config{Path: path, ReadOnly: true})
+	c, err := catalog.Open(catalog.Config{Path: what.log, ReadOnly: true})
 	if fault.Is(err, fault.Corrupt) {
 		v.add(partLog, fixLog, coursesync.Findings{List: []string{errors.Unwrap(err).Error()}})
 		return v, nil
@@ -122,10 +136,10 @@ func examine(ctx context.Context, path, index string, channel func(coursesync.Ch
 	if err != nil {
 		return nil, err
 	}
-	return v, errors.Join(v.look(ctx, c, index, channel), c.Close())
+	return v, errors.Join(v.look(ctx, c, what, channel), c.Close())
 }
 
-func (v *verdict) look(ctx context.Context, c *catalog.Catalog, index string, channel func(coursesync.Channel, map[coursesync.Kind]coursesync.Digest) error) error {
+func (v *verdict) look(ctx context.Context, c *catalog.Catalog, what subject, channel func(coursesync.Channel, map[coursesync.Kind]coursesync.Digest) error) error {
 	found, err := c.Verify(ctx, "", channel)
 	if err != nil {
 		return err
@@ -137,10 +151,15 @@ func (v *verdict) look(ctx context.Context, c *catalog.Catalog, index string, ch
 	}
 	v.Tables.Rows, v.Tables.Absent = found.Tables.Rows, found.Tables.Absent
 	v.add(partTables, fixDerived, found.Tables.Wrong)
-	if index == "" {
+	if what.files != "" {
+		if err := v.lookAtFiles(ctx, c, what.files, what.deep); err != nil {
+			return err
+		}
+	}
+	if what.index == "" {
 		return nil
 	}
-	i, err := search.Verify(ctx, index, c)
+	i, err := search.Verify(ctx, what.index, c)
 	if err != nil {
 		return err
 	}
@@ -200,6 +219,9 @@ func (v *verdict) print(out io.Writer, withIndex bool) {
 		clean(partTables, "not there; they are built at the next start")
 	} else {
 		clean(partTables, "%d rows, as built anew", v.Tables.Rows)
+	}
+	if v.Files.Count > 0 {
+		clean(partFiles, "%d of %d bytes, all there%s", v.Files.Count, v.Files.Bytes, map[bool]string{true: ", with the bytes that they came with"}[v.Files.Hashed])
 	}
 	if withIndex {
 		clean(partIndex, "%s", v.index())

@@ -16,18 +16,22 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/files"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 	"github.com/carrel-lms/carrel/sync/delta"
 )
@@ -44,7 +48,9 @@ type Config struct {
 	Local    *bolt.DB           // local.db, for idempotency keys
 	Texts    *locales.Bundle
 	Imports  *ingest.Jobs
+	Files    *files.Store   // nil: no files are held
 	Insight  *insight.Store // nil: nothing is counted
+	Push     *push.Push     // nil: no device can be tested
 	Web      http.Handler   // gets what is not the API's; nil answers 404
 
 	CORSOrigins    []string       // "https://learn.example.org"; "*" lets all read
@@ -71,10 +77,13 @@ type API struct {
 	delta   *delta.Service
 	hub     *delta.Hub
 	shared  *sharedPages
+	making  *semaphore.Weighted // of pages for one caller
 	squeezers
 	spec   *spec
 	ready  atomic.Bool
 	backup sync.Mutex // held by the one that is taken
+
+	uploads, downloads chan struct{} // one in it for each file that comes or goes
 
 	draining context.Context // ends with what would outlast the server's patience
 	drain    context.CancelFunc
@@ -107,7 +116,9 @@ func New(cfg Config) (*API, error) {
 	a.members = newMembers()
 	a.delta = delta.New(delta.Config{Catalog: cfg.Catalog, Now: a.now, Notice: a.notice, CheckSearch: checkSaved})
 	a.hub = a.delta.NewHub()
+	a.uploads, a.downloads = make(chan struct{}, maxUploads), make(chan struct{}, maxDownloads)
 	a.shared = newSharedPages()
+	a.making = semaphore.NewWeighted(int64(ownPagesAtOnce * runtime.GOMAXPROCS(0)))
 	if a.squeezers, err = newSqueezers(); err != nil {
 		return nil, err
 	}

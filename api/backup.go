@@ -17,8 +17,6 @@ const (
 	backupWait = 6 * time.Hour
 	// backupStall is how long a client may take nothing: what is deleted meanwhile is not used again, and the file grows.
 	backupStall = time.Minute
-	// backupPulse is how often the deadline of a client that takes something moves on: not with each of a million pieces.
-	backupPulse = time.Second
 )
 
 // getBackup streams a copy of the changelog as it is at one moment, while the server goes on. Its length is told before, so that one that was
@@ -40,11 +38,11 @@ func (a *API) getBackup(w http.ResponseWriter, r *http.Request) error {
 	defer a.backup.Unlock()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	out := &stream{w: w, control: http.NewResponseController(w)}
+	out := &stream{w: w, control: http.NewResponseController(w), stall: backupStall}
 	defer out.end(time.Time{})                   // the connection is used again
 	defer context.AfterFunc(a.draining, func() { //nolint:contextcheck // the server ends, not the request
 		cancel()
-		out.end(time.Unix(1, 0)) // a write that waits ends now
+		out.cut()
 	})()
 	var size int64
 	err := a.cfg.Catalog.Log().Backup(ctx, out, func(n int64) {
@@ -59,10 +57,14 @@ func (a *API) getBackup(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// streamPulse is how often the deadline of a client that takes something, or sends something, moves on: not with each of a million pieces.
+const streamPulse = time.Second
+
 // stream writes to a client that may take long over all, but not for one piece.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	stall   time.Duration // how long the client may take nothing
 
 	mu    sync.Mutex // guards what follows, and the deadline
 	moved time.Time
@@ -72,13 +74,16 @@ type stream struct {
 // Write implements [io.Writer].
 func (s *stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	if now := time.Now(); !s.ended && now.Sub(s.moved) >= backupPulse {
+	if now := time.Now(); !s.ended && now.Sub(s.moved) >= streamPulse {
 		s.moved = now
-		_ = s.control.SetWriteDeadline(now.Add(backupStall)) // where the writer knows no deadlines there is none to move
+		_ = s.control.SetWriteDeadline(now.Add(s.stall)) // where the writer knows no deadlines there is none to move
 	}
 	s.mu.Unlock()
 	return s.w.Write(p)
 }
+
+// cut ends a write that waits, and all later ones.
+func (s *stream) cut() { s.end(time.Unix(1, 0)) }
 
 // end sets the last deadline.
 func (s *stream) end(deadline time.Time) {

@@ -24,10 +24,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/files"
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
@@ -62,7 +64,13 @@ func loadContract() error {
 			return string(text), err
 		})
 	}
-	openapi3filter.RegisterBodyDecoder("application/octet-stream", openapi3filter.FileBodyDecoder)
+	for media := range fileTypes {
+		if openapi3filter.RegisteredBodyDecoder(media) == nil {
+			openapi3filter.RegisterBodyDecoder(media, openapi3filter.FileBodyDecoder)
+		}
+	}
+	openapi3filter.RegisterBodyDecoder("application/xhtml+xml", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("multipart/byteranges", openapi3filter.FileBodyDecoder)
 	contract.router, err = legacy.NewRouter(doc)
 	return err
 }
@@ -76,6 +84,7 @@ type server struct {
 	index   *search.Index
 	keys    *identity.Keyring
 	insight *insight.Store
+	files   *files.Store
 	clock   *testClock
 }
 
@@ -131,8 +140,14 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	must("texts")
 	jobs, err := ingest.NewJobs(ingest.JobsConfig{Catalog: s.catalog, Dir: filepath.Join(dir, "imports"), Logger: quiet})
 	must("imports")
+	pusher, err := push.Open(t.Context(), push.Config{Path: filepath.Join(dir, "push.db"), Catalog: s.catalog, Texts: texts, Sender: taker{}, Logger: quiet, Now: s.clock.now})
+	must("push")
+	t.Cleanup(func() { _ = pusher.Close() })
+	held, err := files.Open(files.Config{Dir: filepath.Join(dir, "files"), Named: s.named, Logger: quiet, Now: s.clock.now})
+	must("files")
+	s.files = held
 	cfg := Config{
-		Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
+		Push: pusher, Files: held, Catalog: s.catalog, Search: s.index, Keys: s.keys, Sessions: sessions, Local: local, Texts: texts, Imports: jobs, Insight: s.insight, Logger: quiet, Now: s.clock.now,
 		Limits: Limits{Rate: -1},
 	}
 	for _, fn := range change {
@@ -147,6 +162,30 @@ func newServer(t *testing.T, change ...func(*Config)) *server {
 	s.run(jobs.Run)
 	s.run(s.api.Run)
 	return s
+}
+
+// taker is a push service that takes everything.
+type taker struct{}
+
+func (taker) Send(_ context.Context, messages []push.Message) []push.Outcome {
+	outcomes := make([]push.Outcome, len(messages))
+	for i := range outcomes {
+		outcomes[i].Reason = push.Sent
+	}
+	return outcomes
+}
+
+// named tells which files courses name.
+func (s *server) named(ctx context.Context) (map[files.Sum]bool, error) {
+	sums := map[files.Sum]bool{}
+	for a, err := range s.catalog.HeldAssets(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		sum, _ := files.ParseSum(a.SHA256)
+		sums[sum] = true
+	}
+	return sums, nil
 }
 
 // run runs something until the test ends.
@@ -194,6 +233,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	json   map[string]any // of a JSON object
+	list   []any          // of a JSON array
 }
 
 // do sends a request and holds the exchange against openapi.yaml.
@@ -223,8 +263,14 @@ func (s *server) do(q ask) answer {
 		s.t.Fatal(err)
 	}
 	if strings.Contains(res.Header.Get("Content-Type"), "json") && q.method != http.MethodHead {
-		if err := json.Unmarshal(got.body, &got.json); err != nil {
-			s.t.Errorf("%s %s: the answer is no JSON object: %v", q.method, q.path, err)
+		var err error
+		if bytes.HasPrefix(got.body, []byte("[")) {
+			err = json.Unmarshal(got.body, &got.list)
+		} else {
+			err = json.Unmarshal(got.body, &got.json)
+		}
+		if err != nil {
+			s.t.Errorf("%s %s: the answer is no JSON object or array: %v", q.method, q.path, err)
 		}
 	}
 	checkExchange(s.t, req, body, got)

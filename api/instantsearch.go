@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/carrel-lms/carrel/clients"
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/search"
 )
@@ -24,17 +23,15 @@ const (
 	passesHeader = "Carrel-Search-Passes"
 )
 
-// instantClientTag names the version of the client.
-var instantClientTag = func() string {
-	sum := sha256.Sum256(clients.InstantSearch)
-	return `"` + hex.EncodeToString(sum[:cursorSum]) + `"`
-}()
-
-// instantClient serves the module that connects InstantSearch's widgets with this server. Pages of any origin may load it.
-func (a *API) instantClient(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-	return sendFile(w, r, "text/javascript; charset=utf-8", instantClientTag, clients.InstantSearch)
+// clientModule serves a module for programs that call the API, from package clients. Pages of any origin may load it.
+func clientModule(body []byte) handler {
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:cursorSum]) + `"`
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+		return sendFile(w, r, "text/javascript; charset=utf-8", tag, body)
+	}
 }
 
 type instantBody struct {

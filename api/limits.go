@@ -13,6 +13,7 @@ type Limits struct {
 	Callers int           // callers remembered; beyond it the one unseen for longest is forgotten
 	Timeout time.Duration // for one request, uploads excepted
 	Import  int64         // bytes of an imported file
+	File    int64         // bytes of a file of a course
 }
 
 // The defaults of [Limits].
@@ -27,6 +28,8 @@ const (
 	defaultTimeout = 30 * time.Second
 	// defaultImport leaves the bound of a file to ingest: a form around it is smaller than this.
 	defaultImport = ingest.MaxFile + 1<<20
+	// defaultFile is three hours of film in good quality. A phone has room for a few of those.
+	defaultFile = 2 << 30
 )
 
 // Bounds of what is read from a request.
@@ -37,6 +40,17 @@ const (
 	maxContentBody  = 32 << 20 // a whole course with its lessons
 	maxDepth        = 32       // of JSON: our documents need 4
 	maxBodyFields   = 50       // problems named in one answer; more help nobody
+)
+
+// Files of courses on their way.
+const (
+	maxUploads   = 16   // at once: each may take defaultFile of the disk before it is known to be whole
+	maxDownloads = 1000 // at once: each holds a connection and an open file, of which a process has a few thousand
+
+	// fileStall is how long a client may neither take nor send anything of a file: a train in a tunnel. Who is cut off goes on where it was, by Range.
+	fileStall = time.Minute
+	// fileWait is how long an upload may take over all: defaultFile at 50 kB a second.
+	fileWait = 12 * time.Hour
 )
 
 // Waits.
@@ -62,6 +76,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Import <= 0 {
 		l.Import = defaultImport
+	}
+	if l.File <= 0 {
+		l.File = defaultFile
 	}
 	return l
 }

@@ -101,6 +101,8 @@ func TestMyPreferences(t *testing.T) {
 	} {
 		put := s.want(step.status, ask{method: http.MethodPut, path: path, as: learner, body: step.body})
 		got := s.want("200", ask{method: http.MethodGet, path: path, as: learner})
+		step.want["quiet_hours"] = nil
+		step.want["notify"] = m{"course_changed": nil, "search_match": nil, "instructor_course": nil, "import_finished": nil}
 		if diff := cmp.Diff(step.want, got.json); diff != "" {
 			t.Errorf("after %v: %s", step.body, diff)
 		}
@@ -110,6 +112,14 @@ func TestMyPreferences(t *testing.T) {
 			}
 		}
 	}
+	wants := m{"quiet_hours": "22:00-07:30", "notify": m{"course_changed": "daily", "search_match": "off", "instructor_course": "instant", "import_finished": nil}}
+	put := s.want("200", ask{method: http.MethodPut, path: path, as: learner, body: wants})
+	wants["locale"], wants["timezone"] = nil, nil
+	if diff := cmp.Diff(wants, put.json); diff != "" {
+		t.Error(diff)
+	}
+	s.want("400 invalid-fields", ask{method: http.MethodPut, path: path, as: learner, body: m{"quiet_hours": "late"}})
+	s.want("400 invalid-fields", ask{method: http.MethodPut, path: path, as: learner, body: m{"notify": m{"course_changed": "hourly"}}})
 	// The language of answers goes by each request.
 	s.want("200", ask{method: http.MethodPut, path: path, as: learner, body: m{"locale": "fr"}})
 	if got := s.want("404 not-found", ask{method: http.MethodGet, path: "/v2/courses/none", as: learner}); got.header.Get("Content-Language") != "en" {

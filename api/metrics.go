@@ -19,6 +19,7 @@ type metrics struct {
 
 	instantRequests, instantPasses prometheus.Counter
 	syncMade, syncShared           prometheus.Counter
+	syncSent, syncHeld             prometheus.Observer // latency of pages from memory: found by labels once, not for each answer
 }
 
 // buckets, in seconds: a search is .002, a page .01, a large import minutes.
@@ -48,6 +49,8 @@ func newMetrics(reg *prometheus.Registry, c *catalog.Catalog) *metrics {
 	m.syncShared = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "carrel_sync_pages_shared_total", Help: "Answers with such a page, from memory.",
 	})
+	m.syncSent = m.latency.WithLabelValues(syncPath, http.MethodGet, "2xx")
+	m.syncHeld = m.latency.WithLabelValues(syncPath, http.MethodGet, "3xx")
 	head := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "carrel_log_head", Help: "Seq of the changelog's last change.",
 	}, func() float64 {

@@ -8,18 +8,41 @@ import (
 
 // preferencesBody is what the caller prefers, as it is written: the whole object. null and "" are no value.
 type preferencesBody struct {
-	Locale   catalog.Locale `json:"locale"`
-	Timezone string         `json:"timezone"`
+	Locale     catalog.Locale `json:"locale"`
+	Timezone   string         `json:"timezone"`
+	QuietHours string         `json:"quiet_hours"`
+	Notify     struct {
+		CourseChanged    catalog.Notify `json:"course_changed"`
+		SearchMatch      catalog.Notify `json:"search_match"`
+		InstructorCourse catalog.Notify `json:"instructor_course"`
+		ImportFinished   catalog.Notify `json:"import_finished"`
+	} `json:"notify"`
+}
+
+func (b *preferencesBody) stored() catalog.Preferences {
+	return catalog.Preferences{
+		Locale: b.Locale, Timezone: b.Timezone, QuietHours: b.QuietHours,
+		CourseChanged: b.Notify.CourseChanged, SearchMatch: b.Notify.SearchMatch, InstructorCourse: b.Notify.InstructorCourse, ImportFinished: b.Notify.ImportFinished,
+	}
 }
 
 // preferencesView is the same as it is read; null is not set.
 type preferencesView struct {
-	Locale   *string `json:"locale"`
-	Timezone *string `json:"timezone"`
+	Locale     *string                                      `json:"locale"`
+	Timezone   *string                                      `json:"timezone"`
+	QuietHours *string                                      `json:"quiet_hours"`
+	Notify     map[catalog.NotificationRule]*catalog.Notify `json:"notify"` // every rule is there
 }
 
 func showPreferences(p catalog.Preferences) preferencesView {
-	return preferencesView{Locale: orNil(string(p.Locale)), Timezone: orNil(p.Timezone)}
+	shown := preferencesView{
+		Locale: orNil(string(p.Locale)), Timezone: orNil(p.Timezone), QuietHours: orNil(p.QuietHours),
+		Notify: map[catalog.NotificationRule]*catalog.Notify{},
+	}
+	for _, rule := range catalog.NotificationRules {
+		shown.Notify[rule] = notifyOrNil(*p.Notify(rule))
+	}
+	return shown
 }
 
 // myPreferences answers with what the caller's devices have agreed upon. The language of our own answers goes by each request, not by this.
@@ -43,7 +66,7 @@ func (a *API) putMyPreferences(w http.ResponseWriter, r *http.Request) error {
 	}
 	var now catalog.Preferences
 	err = a.update(w, r, func(tx *catalog.Tx) error {
-		if err := tx.PutPreferences(me(r), catalog.Preferences{Locale: body.Locale, Timezone: body.Timezone}); err != nil {
+		if err := tx.PutPreferences(me(r), body.stored()); err != nil {
 			return err
 		}
 		now, err = tx.MyPreferences(me(r))

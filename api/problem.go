@@ -41,7 +41,7 @@ var statuses = map[fault.Kind]int{
 	fault.KindNotFound: http.StatusNotFound, fault.KindMethod: http.StatusMethodNotAllowed,
 	fault.KindConflict: http.StatusConflict, fault.KindGone: http.StatusGone,
 	fault.KindPrecondition: http.StatusPreconditionFailed, fault.KindTooLarge: http.StatusRequestEntityTooLarge,
-	fault.KindMedia: http.StatusUnsupportedMediaType, fault.KindUnprocessable: http.StatusUnprocessableEntity,
+	fault.KindMedia: http.StatusUnsupportedMediaType, fault.KindRange: http.StatusRequestedRangeNotSatisfiable, fault.KindUnprocessable: http.StatusUnprocessableEntity,
 	fault.KindTooMany: http.StatusTooManyRequests, fault.KindUnavailable: http.StatusServiceUnavailable,
 	fault.KindFull: http.StatusInsufficientStorage,
 }

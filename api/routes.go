@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carrel-lms/carrel/clients"
 	"github.com/carrel-lms/carrel/search"
 )
 
@@ -74,7 +75,7 @@ func (a *API) table() []route {
 		{method: http.MethodGet, path: "/v2/backup", do: a.getBackup, private: true, wait: backupWait},
 	})
 	routes = append(routes, a.reindexRoutes()...)
-	routes = append(routes, a.syncRoutes()...)
+	routes = slices.Concat(routes, a.pushRoutes(), a.syncRoutes(), a.watermelonRoutes(), a.rxdbRoutes())
 	routes = append(routes, a.instructors().routes("/v2/instructors")...)
 	routes = append(routes, a.tags().routes("/v2/tags")...)
 	return append(routes, a.categories().routes("/v2/categories")...)
@@ -91,6 +92,9 @@ func (a *API) courseRoutes() []route {
 		{method: http.MethodDelete, path: one, do: a.deleteCourse},
 		{method: http.MethodGet, path: one + "/content", do: a.getContent},
 		{method: http.MethodPut, path: one + "/content", do: a.putContent},
+		{method: http.MethodGet, path: one + "/manifest", do: a.getManifest},
+		{method: http.MethodGet, path: one + "/assets/{asset}/file", do: a.getFile, query: []string{"v"}, stream: true},
+		{method: http.MethodPut, path: one + "/assets/{asset}/file", do: a.putFile, query: []string{"name", "lesson"}, wait: fileWait},
 		{method: http.MethodGet, path: one + "/reviews", do: a.listReviews, query: paged()},
 		{method: http.MethodPatch, path: one + "/reviews/{review}", do: a.patchReview},
 	}
@@ -141,7 +145,10 @@ func (a *API) opsRoutes() []route {
 		ops("/docs", a.docs),
 		ops("/docs.css", a.docsCSS),
 		ops("/problems/{code}", a.problemPage),
-		ops("/clients/instantsearch.js", a.instantClient),
+		ops("/clients/instantsearch.js", clientModule(clients.InstantSearch)),
+		ops("/clients/offline.js", clientModule(clients.Offline)),
+		ops("/clients/watermelon.js", clientModule(clients.Watermelon)),
+		ops("/clients/rxdb.js", clientModule(clients.RxDB)),
 	}
 }
 

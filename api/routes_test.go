@@ -107,6 +107,13 @@ func TestEveryOperation(t *testing.T) {
 	}})
 	content := ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
 	ok("304", ask{method: get, path: "/v2/courses/C1/content", as: editor, header: map[string]string{"If-None-Match": content.header.Get("ETag")}})
+	pdf := map[string]string{"Content-Type": "application/pdf"}
+	ok("201", ask{method: put, path: "/v2/courses/C1/assets/a1/file?lesson=l1", as: editor, body: "%PDF-1.7", header: pdf})
+	ok("200", ask{method: put, path: "/v2/courses/C1/assets/a1/file", as: editor, body: "%PDF-1.7", header: pdf})
+	ok("200", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor})
+	ok("206", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor, header: map[string]string{"Range": "bytes=1-3"}})
+	manifest := ok("200", ask{method: get, path: "/v2/courses/C1/manifest", as: editor})
+	ok("304", ask{method: get, path: "/v2/courses/C1/manifest", as: editor, header: map[string]string{"If-None-Match": manifest.header.Get("ETag")}})
 
 	curation := map[string]m{
 		"/v2/search/synonyms/js": {"from": []string{"js"}, "to": []string{"javascript"}, "language": "en", "two_way": true},
@@ -149,6 +156,10 @@ func TestEveryOperation(t *testing.T) {
 	ok("202", ask{method: http.MethodPost, path: reindexPath, as: root})
 	ok("200", ask{method: get, path: reindexPath, as: root})
 	s.awaitReindex(root)
+	ok("200", ask{method: put, path: "/v2/push/defaults?org=acme", as: root, body: m{"quiet_hours": "22:00-07:30", "daily_cap": 5}})
+	ok("200", ask{method: get, path: "/v2/push/defaults?org=acme", as: root})
+	ok("201", ask{method: put, path: "/v2/me/devices/tested", as: learner, body: m{"token": "t-tested", "platform": "web"}})
+	ok("200", ask{method: http.MethodPost, path: "/v2/push/test", as: root, body: m{"learner": learner.Subject, "device": "tested"}})
 	ok("200", ask{method: get, path: backupPath, as: root})
 
 	imported := ok("202", ask{method: http.MethodPost, path: "/v2/imports", as: editor, body: "id,title\nC2,Two\n,none\n", header: map[string]string{"Content-Type": "text/csv"}})
@@ -183,6 +194,10 @@ func TestEveryOperation(t *testing.T) {
 		{"n": 1, "kind": "bookmark", "key": "C1", "op": "upsert"}, {"n": 2, "kind": "bookmark", "key": "none", "op": "upsert"}, {"n": 3, "kind": "review", "key": "C1", "op": "delete"},
 	}}})
 	ok("200", ask{method: get, path: "/v2/sync/digest?channels=catalog,me", as: learner})
+	ok("200", ask{method: get, path: "/v2/sync/watermelon?last_pulled_at=null&schema_version=1&migration=null&tables=courses,bookmarks&cursor=&fields=card", as: learner})
+	ok("200", ask{method: http.MethodPost, path: "/v2/sync/watermelon?last_pulled_at=0", as: learner, body: m{"bookmarks": m{"created": []m{{"id": "b1", "course": "C1"}}, "updated": []m{}, "deleted": []string{"b2"}}}})
+	ok("200", ask{method: get, path: "/v2/sync/rxdb/courses?checkpoint=null&limit=10&fields=card", as: learner})
+	ok("200", ask{method: http.MethodPost, path: "/v2/sync/rxdb/bookmarks", as: learner, body: []m{{"newDocumentState": m{"id": "b3", "course": "none", "_deleted": false}}}})
 	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/bookmarks/C1", as: learner})
 	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})
@@ -195,10 +210,11 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
 		ok("204", ask{method: del, path: path, as: editor})
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js"} {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js", "/clients/offline.js", "/clients/watermelon.js", "/clients/rxdb.js"} {
 		ok("200", ask{method: get, path: path})
 	}
-	called["GET /v2/sync/stream"] = true // which does not end: stream_test.go calls it
+	called["GET /v2/sync/stream"] = true                   // which does not end: stream_test.go calls it
+	called["GET /v2/sync/rxdb/{collection}/stream"] = true // the same: rxdb_test.go
 	for path, item := range contract.doc.Paths.Map() {
 		for method := range item.Operations() {
 			if !called[method+" "+path] {

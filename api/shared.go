@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,25 +27,31 @@ const sharedBytes = 64 << 20
 type sharedPages struct {
 	mu    stdsync.RWMutex
 	tip   coursesync.Seq // of the channel when the pages were made
-	pages map[string]*sharedPage
+	pages map[sharedKey]*sharedPage
 	bytes int
 }
 
-// sharedPage is a page in one encoding.
-type sharedPage struct {
-	made     chan struct{} // closed when what follows is final
-	err      error
-	body     []byte
+// sharedKey names what a page of the public channel depends on.
+type sharedKey struct {
+	query    string // all that is in the address
+	language string // when that does not name one
 	encoding string // "" is none
-	tag      string // ETag
-	language string
-	vary     string // Vary
 }
 
-func newSharedPages() *sharedPages { return &sharedPages{pages: map[string]*sharedPage{}} }
+// sharedPage is a page in one encoding, with its headers. Many answers have these slices at once: they are never changed.
+type sharedPage struct {
+	made   chan struct{} // closed when what follows is final
+	err    error
+	tag    string      // ETag
+	header http.Header // of every answer with it, also when the caller holds the page already
+	entity http.Header // of an answer with the body
+	body   []byte
+}
+
+func newSharedPages() *sharedPages { return &sharedPages{pages: map[sharedKey]*sharedPage{}} }
 
 // find returns a page that is there and good.
-func (s *sharedPages) find(tip coursesync.Seq, key string) *sharedPage {
+func (s *sharedPages) find(tip coursesync.Seq, key sharedKey) *sharedPage {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.tip != tip {
@@ -54,7 +61,7 @@ func (s *sharedPages) find(tip coursesync.Seq, key string) *sharedPage {
 }
 
 // get returns a page, and makes it when it is not there. Of those who want the same one makes it; when that fails the next may try.
-func (s *sharedPages) get(ctx context.Context, tip coursesync.Seq, key string, fill func(*sharedPage) error) (*sharedPage, error) {
+func (s *sharedPages) get(ctx context.Context, tip coursesync.Seq, key sharedKey, fill func(context.Context, *sharedPage) error) (*sharedPage, error) {
 	s.mu.Lock()
 	if s.tip != tip || s.bytes > sharedBytes {
 		s.tip, s.bytes = tip, 0
@@ -74,7 +81,7 @@ func (s *sharedPages) get(ctx context.Context, tip coursesync.Seq, key string, f
 			return nil, ctx.Err()
 		}
 	}
-	page.err = fill(page)
+	page.err = fill(context.WithoutCancel(ctx), page) // it must not end with the request that happens to make it
 	close(page.made)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,32 +91,37 @@ func (s *sharedPages) get(ctx context.Context, tip coursesync.Seq, key string, f
 	if page.err != nil {
 		delete(s.pages, key)
 	}
-	const entry = 256 // bytes, about
-	s.bytes += len(page.body) + len(key) + entry
+	const entry = 1500 // bytes, about: headers are more than a small page itself
+	s.bytes += len(page.body) + len(key.query) + entry
 	return page, page.err
 }
 
-// sharedKey names what a page of the public channel depends on: all that is in the address, the language when that does not name one, and the encoding. It is
-// "" for requests whose answer may depend on more.
-func sharedKey(r *http.Request) (key, encoding string) {
+// sharedKeyOf returns the key of a request, and false for one whose answer may depend on more.
+func sharedKeyOf(r *http.Request) (key sharedKey, ok bool) {
 	h := r.Header
 	if r.Method != http.MethodGet || h["Authorization"] != nil || h["Cookie"] != nil || h["Origin"] != nil {
-		return "", ""
+		return key, false
 	}
-	accepted := h.Get("Accept-Encoding")
-	switch {
+	if key.encoding, ok = encodingOf(r); !ok {
+		return key, false
+	}
+	if key.query = r.URL.RawQuery; !strings.Contains(key.query, "locale=") {
+		key.language = string(locales.Negotiate(h.Get("Accept-Language")))
+	}
+	return key, true
+}
+
+// encodingOf chooses an encoding that a caller accepts. It is false for those who weigh them: they are rare, and the compressor does it right.
+func encodingOf(r *http.Request) (encoding string, ok bool) {
+	switch accepted := r.Header.Get("Accept-Encoding"); {
 	case strings.Contains(accepted, ";"):
-		return "", "" // it weighs them: rare, and the long way does it right
-	case strings.Contains(accepted, "zstd"):
-		encoding = "zstd"
-	case strings.Contains(accepted, "gzip"):
-		encoding = "gzip"
+		return "", false
+	case strings.Contains(accepted, encodingZstd):
+		return encodingZstd, true
+	case strings.Contains(accepted, encodingGzip):
+		return encodingGzip, true
 	}
-	language := ""
-	if !strings.Contains(r.URL.RawQuery, "locale=") {
-		language = string(locales.Negotiate(h.Get("Accept-Language")))
-	}
-	return encoding + " " + language + " " + r.URL.RawQuery, encoding
+	return "", true
 }
 
 // answerShared answers a request for a page that is in memory, and reports whether it did.
@@ -118,8 +130,8 @@ func (a *API) answerShared(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	start := time.Now()
-	key, _ := sharedKey(r)
-	if key == "" {
+	key, ok := sharedKeyOf(r)
+	if !ok {
 		return false
 	}
 	tip, err := a.delta.PublicTip(r.Context())
@@ -138,61 +150,124 @@ func (a *API) answerShared(w http.ResponseWriter, r *http.Request) bool {
 	if page.err != nil || a.limit(w, r) != nil {
 		return false // the long way says so
 	}
-	h := w.Header()
-	h.Set(requestIDHeader, requestIDOf(r))
-	protectHeaders(h)
-	h.Set("Content-Security-Policy", apiPolicy)
-	h.Set("Content-Language", page.language)
+	w.Header()[requestIDHeader] = []string{requestIDOf(r)}
 	a.metrics.syncShared.Inc()
-	status := page.send(w, r)
-	a.metrics.observe(syncPath, http.MethodGet, status, time.Since(start))
+	latency := a.metrics.syncSent
+	if page.send(w, r) == http.StatusNotModified {
+		latency = a.metrics.syncHeld
+	}
+	latency.Observe(time.Since(start).Seconds())
 	return true
 }
+
+// seal gives a page its headers, once for all who get it: the server spends more on them than on the page.
+func (p *sharedPage) seal(language, vary, encoding string) {
+	h := http.Header{}
+	protectHeaders(h, syncPath)
+	h.Set("Content-Language", language)
+	h.Set("Vary", vary)
+	h.Set("Cache-Control", sharedControl)
+	h.Set("ETag", p.tag)
+	p.header = h
+	p.entity = http.Header{"Content-Type": {"application/json"}}
+	if encoding != "" {
+		p.entity.Set("Content-Encoding", encoding)
+	}
+	if len(p.body) > netHTTPCounts {
+		p.entity.Set("Content-Length", strconv.Itoa(len(p.body)))
+	}
+}
+
+// netHTTPCounts is up to how many bytes net/http counts a body itself, which spares a header here.
+const netHTTPCounts = 1 << 10
 
 // send writes a page and returns the status.
 func (p *sharedPage) send(w http.ResponseWriter, r *http.Request) int {
 	h := w.Header()
-	h.Set("Vary", p.vary)
-	h.Set("Cache-Control", sharedControl)
-	if notModified(w, r, p.tag) {
+	maps.Copy(h, p.header)
+	if r.Header["If-None-Match"] != nil && notModified(w, r, p.tag) {
 		return http.StatusNotModified
 	}
-	if p.encoding != "" {
-		h.Set("Content-Encoding", p.encoding)
-	}
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(p.body)))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(p.body) // who has left needs no answer
+	maps.Copy(h, p.entity)
+	_, _ = w.Write(p.body) //nolint:gosec // JSON; who has left needs no answer
 	return http.StatusOK
 }
 
+// The encodings of pages.
+const (
+	encodingZstd = "zstd"
+	encodingGzip = "gzip"
+)
+
 // squeezers compress pages. They are made once: zstd's tables are large.
 type squeezers struct {
-	zstd *zstd.Encoder
+	best  *zstd.Encoder // for pages that many get
+	quick *zstd.Encoder // for a page that one gets
+	tiny  *zstd.Encoder // for answers that fit a packet
 }
 
-func newSqueezers() (squeezers, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
-	return squeezers{z}, err
-}
-
-// squeeze compresses a body by an encoding. It is worth more time than an answer for one caller is.
-func (s squeezers) squeeze(body []byte, encoding string) ([]byte, error) {
-	switch encoding {
-	case "zstd":
-		return s.zstd.EncodeAll(body, nil), nil
-	case "gzip":
-		var b bytes.Buffer
-		w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-		if err != nil {
-			return nil, err
+func newSqueezers() (s squeezers, err error) {
+	for _, one := range []struct {
+		into    **zstd.Encoder
+		options []zstd.EOption
+	}{
+		{&s.best, []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1)}},
+		{&s.quick, []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedFastest)}},
+		{&s.tiny, []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(zstd.MinWindowSize)}},
+	} {
+		// A checksum would be four bytes of each answer: TCP has one.
+		if *one.into, err = zstd.NewWriter(nil, append(one.options, zstd.WithEncoderCRC(false))...); err != nil {
+			return s, err
 		}
-		if _, err := w.Write(body); err != nil {
-			return nil, err
-		}
-		err = w.Close()
-		return b.Bytes(), err
 	}
-	return body, nil
+	return s, nil
+}
+
+// squeezeShared compresses a page that many get by an encoding. It is worth more time than an answer for one caller is.
+func (s squeezers) squeezeShared(body []byte, encoding string) (packed []byte, used string, err error) {
+	switch {
+	case encoding == encodingZstd && len(body) >= compressAbove:
+		packed = s.best.EncodeAll(body, nil)
+	case encoding == encodingGzip:
+		packed, err = gzipped(body)
+	default:
+		return s.squeezeOwn(body, encoding)
+	}
+	return lesser(body, packed, encoding, err)
+}
+
+// squeezeOwn compresses a page that one caller gets. It leaves a large one to the compressor when that is not to be zstd.
+func (s squeezers) squeezeOwn(body []byte, encoding string) (packed []byte, used string, err error) {
+	switch {
+	case encoding == encodingZstd && len(body) >= compressAbove:
+		packed = s.quick.EncodeAll(body, nil)
+	case encoding == encodingZstd:
+		packed = s.tiny.EncodeAll(body, nil)
+	case encoding == encodingGzip && len(body) < compressAbove:
+		packed, err = gzipped(body)
+	default:
+		return body, "", nil
+	}
+	return lesser(body, packed, encoding, err)
+}
+
+// lesser chooses what is compressed when that spares more than the header that says so. It is copied: the encoder made room for as much as went in.
+func lesser(body, packed []byte, encoding string, err error) ([]byte, string, error) {
+	if len(packed)+len("Content-Encoding: zstd\r\n") >= len(body) {
+		return body, "", err
+	}
+	return bytes.Clone(packed), encoding, err
+}
+
+func gzipped(body []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(body); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return b.Bytes(), err
 }

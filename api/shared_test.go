@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	stdsync "sync"
 	"testing"
 
@@ -70,29 +71,55 @@ func TestSharedPageIsMadeOnce(t *testing.T) {
 	}
 
 	_, plain, body := s.raw(path, nil)
-	for encoding, decode := range map[string]func(io.Reader) (io.Reader, error){
-		"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
-		"zstd": func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r) },
-	} {
-		for range 2 { // made, and from memory
-			_, h, packed := s.raw(path, map[string]string{"Accept-Encoding": encoding})
-			r, err := decode(bytes.NewReader(packed))
-			if err != nil || h.Get("Content-Encoding") != encoding {
-				t.Fatalf("%s: %v, Content-Encoding %q", encoding, err, h.Get("Content-Encoding"))
-			}
-			if unpacked, err := io.ReadAll(r); err != nil || !bytes.Equal(unpacked, body) {
-				t.Errorf("%s: %v, %q", encoding, err, unpacked)
-			}
-		}
-	}
+	s.wantEncodings(path, "", body)
 	status, held, nothing := s.raw(path, map[string]string{"If-None-Match": plain.Get("ETag")})
 	if status != http.StatusNotModified || len(nothing) > 0 || held.Get("Vary") != "Accept-Encoding" {
 		t.Errorf("the page that one holds is answered %d %q, %v", status, nothing, held)
 	}
-	for _, name := range []string{"X-Request-Id", "X-Content-Type-Options", "Content-Security-Policy", "Content-Language", "Cache-Control"} {
+	for _, name := range []string{"X-Request-Id", "X-Content-Type-Options", "Content-Language", "Cache-Control"} {
 		if held.Get(name) == "" {
 			t.Errorf("an answer from memory has no %s", name)
 		}
+	}
+}
+
+// wantEncodings asks for a page in each encoding, as it is made and as it is held, and compares what comes.
+func (s *server) wantEncodings(path, authorization string, want []byte) {
+	s.t.Helper()
+	for encoding, decode := range map[string]func(io.Reader) (io.Reader, error){
+		"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"zstd": func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r) },
+	} {
+		for range 2 {
+			header := map[string]string{"Accept-Encoding": encoding}
+			if authorization != "" {
+				header["Authorization"] = authorization
+			}
+			_, h, packed := s.raw(path, header)
+			r, err := decode(bytes.NewReader(packed))
+			if err != nil || h.Get("Content-Encoding") != encoding {
+				s.t.Fatalf("%s: %v, Content-Encoding %q", encoding, err, h.Get("Content-Encoding"))
+			}
+			if unpacked, err := io.ReadAll(r); err != nil || !bytes.Equal(unpacked, want) {
+				s.t.Errorf("%s: %v, %q", encoding, err, unpacked)
+			}
+		}
+	}
+}
+
+// TestOwnPageIsCompressed: what a phone gets for itself is compressed whether it is large or small, and has no headers for caches.
+func TestOwnPageIsCompressed(t *testing.T) {
+	t.Parallel()
+	s := syncServer(t)
+	token := "Bearer " + s.token(learner)
+	for _, title := range []string{"A short title that is said twice: a short title that is said twice", strings.Repeat("A long one, ", 80) + "and its end"} {
+		s.want("200", ask{method: http.MethodPut, path: "/v2/courses/C1", as: editor, body: m{"title": "Go", "summary": title}})
+		const path = "/v2/sync?channels=catalog,me&locale=en"
+		_, h, body := s.raw(path, map[string]string{"Authorization": token})
+		if !bytes.Contains(body, []byte(title)) || h.Get("Vary") != "" || h.Get("Cache-Control") != "private, no-store" {
+			t.Fatalf("%s, %v", body, h)
+		}
+		s.wantEncodings(path, token, body)
 	}
 }
 

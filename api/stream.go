@@ -69,11 +69,18 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return goneAway(err)
 	}
-	return goneAway(a.tellNews(r, e, l))
+	return goneAway(a.tellNews(r, e, l, a.headEvent))
+}
+
+// headEvent is the event of news.
+func (a *API) headEvent(news delta.News) (string, error) {
+	asOf := a.asOfToken(news.Seq)
+	data, err := json.Marshal(newsBody{asOf, news.Channels})
+	return fmt.Sprintf("id: %s\nevent: head\ndata: %s\n\n", asOf, data), err
 }
 
 // tellNews sends what a listener hears.
-func (a *API) tellNews(r *http.Request, e *events, l *delta.Listener) error {
+func (a *API) tellNews(r *http.Request, e *events, l *delta.Listener, event func(delta.News) (string, error)) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -94,12 +101,11 @@ func (a *API) tellNews(r *http.Request, e *events, l *delta.Listener) error {
 				}
 				continue
 			}
-			asOf := a.asOfToken(news.Seq)
-			data, err := json.Marshal(newsBody{asOf, news.Channels})
-			if err != nil {
-				return err
+			text, err := event(news)
+			if err == nil {
+				err = e.write(text)
 			}
-			if err := e.write(fmt.Sprintf("id: %s\nevent: head\ndata: %s\n\n", asOf, data)); err != nil {
+			if err != nil {
 				return err
 			}
 		}

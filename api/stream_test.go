@@ -116,7 +116,7 @@ func TestStreamEndsWithTheServer(t *testing.T) {
 	n := s.listen(nobody, "catalog", "")
 	n.next("catalog")
 	s.api.Drain()
-	for range n.events { //nolint:revive // until it is closed
+	for range n.events { // until it is closed
 	}
 	s.want("401 unauthorized", ask{method: http.MethodGet, path: "/v2/sync/stream?channels=me"})
 	s.want("403 forbidden", ask{method: http.MethodGet, path: "/v2/sync/stream?channels=course:C1", as: learner})

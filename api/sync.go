@@ -23,7 +23,7 @@ const maxPushBody = 8 << 20
 
 func (a *API) syncRoutes() []route {
 	return []route{
-		{method: http.MethodGet, path: syncPath, do: a.pull, query: []string{"channels", "cursor", "limit", "fields", "client"}},
+		{method: http.MethodGet, path: syncPath, do: a.pull, query: []string{"channels", "cursor", "limit", "fields", "client", "subject"}},
 		{method: http.MethodPost, path: syncPath, do: signedIn(a.push), private: true},
 		{method: http.MethodGet, path: "/v2/sync/stream", do: a.stream, query: []string{"channels"}, stream: true},
 		{method: http.MethodGet, path: "/v2/sync/digest", do: a.digest, query: []string{"channels", "cursor", "fields"}},
@@ -35,6 +35,9 @@ func (a *API) syncRequest(r *http.Request) (delta.Request, error) {
 	c := callOf(r.Context())
 	req := delta.Request{
 		Actor: c.actor, Cursor: c.query.Get("cursor"), Locale: catalog.Locale(c.tag), Fields: delta.Fields(c.query.Get("fields")), Client: c.query.Get("client"),
+	}
+	if c.query.Has("subject") && catalog.LearnerID(c.query.Get("subject")) != c.actor.Subject {
+		return req, fault.New("api.pull", fault.Forbidden).WithFix("these rows would be another learner's than those that you hold: sign in as the one whose they are")
 	}
 	if names := c.query.Get("channels"); names != "" {
 		req.Channels = strings.Split(names, ",")
@@ -58,36 +61,69 @@ func (a *API) pull(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if key, encoding := sharedKey(r); key != "" && delta.Public(&req) {
-		return a.pullShared(w, r, req, key, encoding)
+	if key, ok := sharedKeyOf(r); ok && delta.Public(&req) {
+		return a.pullShared(w, r, req, key)
 	}
-	page, err := a.delta.Pull(r.Context(), req)
+	page, err := a.ownPage(r, req)
 	if err != nil {
 		return err
 	}
-	body := page.JSON()
-	if !page.Public {
-		w.Header().Set("Cache-Control", "private, no-store")
-		return sendBody(w, body)
-	}
 	h := w.Header()
+	if page.encoding != "" {
+		h.Set("Content-Encoding", page.encoding)
+	}
+	if !page.public {
+		h.Set("Cache-Control", "private, no-store")
+		h.Del("Vary") // which is for what a cache may keep
+		return sendBody(w, page.body)
+	}
 	h.Set("Vary", a.sharedVary(r))
 	h.Set("Cache-Control", sharedControl)
-	if notModified(w, r, contentTag(body)) {
+	if notModified(w, r, page.tag) {
 		return nil
 	}
-	return sendBody(w, body)
+	return sendBody(w, page.body)
+}
+
+// ownPage is a page that is made for one caller.
+type ownPage struct {
+	body     []byte
+	encoding string // "" is none, or that the compressor is to choose one
+	tag      string // ETag of a public one
+	public   bool
+}
+
+// ownPagesAtOnce is how many of them are made at a time, for each core: after a push ten thousand phones want one, and each takes a megabyte while it is made.
+const ownPagesAtOnce = 4
+
+// ownPage makes a page. Most tell of one change or of none, and go to phones: they are compressed although they are small.
+func (a *API) ownPage(r *http.Request, req delta.Request) (own ownPage, err error) {
+	if err := a.making.Acquire(r.Context(), 1); err != nil {
+		return own, err
+	}
+	defer a.making.Release(1)
+	page, err := a.delta.Pull(r.Context(), req)
+	if err != nil {
+		return own, err
+	}
+	own.body, own.public = page.JSON(), page.Public
+	if own.public {
+		own.tag = contentTag(own.body)
+	}
+	if encoding, ok := encodingOf(r); ok {
+		own.body, own.encoding, err = a.squeezeOwn(own.body, encoding)
+	}
+	return own, err
 }
 
 // pullShared answers with a page that others get too.
-func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Request, key, encoding string) error {
+func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Request, key sharedKey) error {
 	tip, err := a.delta.PublicTip(r.Context())
 	if err != nil {
 		return err
 	}
-	page, err := a.shared.get(r.Context(), tip, key, func(into *sharedPage) error {
-		// The page must not end with the request that happens to make it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), a.limits.Timeout)
+	page, err := a.shared.get(r.Context(), tip, key, func(ctx context.Context, into *sharedPage) error {
+		ctx, cancel := context.WithTimeout(ctx, a.limits.Timeout)
 		defer cancel()
 		a.metrics.syncMade.Inc()
 		page, err := a.delta.Pull(ctx, req)
@@ -95,11 +131,12 @@ func (a *API) pullShared(w http.ResponseWriter, r *http.Request, req delta.Reque
 			return err
 		}
 		body := page.JSON()
-		if into.body, err = a.squeezers.squeeze(body, encoding); err != nil {
+		used := ""
+		if into.body, used, err = a.squeezeShared(body, key.encoding); err != nil {
 			return err
 		}
-		into.encoding, into.tag, into.language = encoding, contentTag(body), string(callOf(r.Context()).tag)
-		into.vary = a.sharedVary(r)
+		into.tag = contentTag(body)
+		into.seal(string(callOf(ctx).tag), a.sharedVary(r), used)
 		return nil
 	})
 	if err != nil {
@@ -137,7 +174,7 @@ func sendBody(w http.ResponseWriter, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(body)
+	_, err := w.Write(body) //nolint:gosec // JSON
 	return goneAway(err)
 }
 

@@ -120,6 +120,8 @@ func TestPullByChannel(t *testing.T) {
 		"not signed in":     {"401 unauthorized", nobody, []string{"channels", "me"}},
 		"not enrolled":      {"403 forbidden", otherLearner, []string{"channels", "course:C1"}},
 		"not there":         {"403 forbidden", otherLearner, []string{"channels", "course:none"}},
+		"somebody else":     {"403 forbidden", otherLearner, []string{"channels", "me", "subject", string(learner.Subject)}},
+		"nobody any more":   {"403 forbidden", nobody, []string{"channels", "catalog", "subject", string(learner.Subject)}},
 		"a limit":           {"400 invalid-parameter", nobody, []string{"channels", "catalog", "limit", "1001"}},
 		"no limit":          {"400 invalid-parameter", nobody, []string{"channels", "catalog", "limit", "0"}},
 		"fields":            {"400 invalid-parameter", nobody, []string{"channels", "catalog", "fields", "all"}},

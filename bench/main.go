@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +19,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == peersCommand {
+		if err := servePeers(context.Background(), os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	b := &bench{built: map[int]time.Duration{}}
 	flag.IntVar(&b.courses, "courses", 50_000, "synthetic `COURSES`")
 	flag.IntVar(&b.large, "large", 500_000, "`COURSES` of the large catalog; 0 leaves it out")
@@ -53,6 +61,9 @@ var sections = []struct {
 	{"overload", (*bench).overload},
 	{"fairness", (*bench).fairness},
 	{"hostile", (*bench).hostile},
+	{"sync", (*bench).sync},
+	{"sync-phones", (*bench).phones},
+	{"sync-streams", (*bench).streams},
 	{"profile", (*bench).profiled},
 }
 
@@ -69,7 +80,7 @@ func (b *bench) run(only string) error {
 		wanted = strings.Split(only, ",")
 	}
 	for _, name := range wanted {
-		if !slices.Contains(names(), name) {
+		if !slices.ContainsFunc(names(), func(section string) bool { return partOf(section, name) }) {
 			return fmt.Errorf("there is no section %q, only %s", name, strings.Join(names(), ", "))
 		}
 	}
@@ -92,7 +103,7 @@ func (b *bench) run(only string) error {
 	}
 	start := time.Now()
 	for _, s := range sections {
-		if !slices.Contains(wanted, s.name) {
+		if !slices.ContainsFunc(wanted, func(name string) bool { return partOf(s.name, name) }) {
 			continue
 		}
 		note("%s, after %.0f s", s.name, time.Since(start).Seconds())
@@ -102,6 +113,11 @@ func (b *bench) run(only string) error {
 	}
 	fmt.Printf("\nThe run took %.0f minutes.\n", time.Since(start).Minutes())
 	return nil
+}
+
+// partOf reports whether a section is the one that was named, or belongs to it.
+func partOf(section, name string) bool {
+	return section == name || strings.HasPrefix(section, name+"-")
 }
 
 func header() {

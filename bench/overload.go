@@ -48,7 +48,7 @@ func (b *bench) overload() error {
 	row("unloaded", capacity*unloadedShare, quiet)
 	base := quiet.accepted.at(95)
 	rate := c.sustainable(capacity, base, paths)
-	memory := watch(s.cmd.Process.Pid)
+	memory := watch(s.cmd.Process.Pid, residentLine)
 	l := c.openLoop(overloadTimes*rate, overloadTime, paths)
 	used := memory.stop()
 	row(fmt.Sprintf("%d times that", overloadTimes), overloadTimes*rate, l)
@@ -90,8 +90,9 @@ type watcher struct {
 	used []float64
 }
 
-func watch(pid int) *watcher {
-	w := &watcher{quit: make(chan struct{}), used: []float64{resident(pid)}}
+// watch follows a line of /proc/pid/status.
+func watch(pid int, line string) *watcher {
+	w := &watcher{quit: make(chan struct{}), used: []float64{memory(pid, line)}}
 	w.wg.Go(func() {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
@@ -100,7 +101,7 @@ func watch(pid int) *watcher {
 			case <-w.quit:
 				return
 			case <-tick.C:
-				w.used = append(w.used, resident(pid))
+				w.used = append(w.used, memory(pid, line))
 			}
 		}
 	})
@@ -115,10 +116,16 @@ func (w *watcher) stop() []float64 {
 }
 
 // resident is the memory that a process holds, in MB; 0 where that is not told.
-func resident(pid int) float64 {
+func resident(pid int) float64 { return memory(pid, residentLine) }
+
+// residentLine is where a process tells how much memory it holds now, files that it maps included.
+const residentLine = "VmRSS"
+
+// memory is a line of /proc/pid/status, in MB; 0 where that is not told.
+func memory(pid int, name string) float64 {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
 			var kb float64
 			_, _ = fmt.Sscan(rest, &kb)
 			return kb / 1024

@@ -26,17 +26,24 @@ func partKey(course CourseID, id string) string { return string(course) + "/" + 
 // Content returns modules and lessons in order. fault.NotFound when the course is invisible, fault.NotEnrolled when the
 // actor is neither enrolled nor its editor and the content is not public.
 func (v *View) Content(actor Actor, id CourseID) (Content, error) {
-	s, err := v.CourseFor(actor, id)
+	id, err := v.contentFor(actor, id)
 	if err != nil {
 		return Content{}, err
 	}
-	if ok, err := v.readsContent(actor, s.Value); err != nil || !ok {
-		if err == nil {
-			err = fault.New("catalog.Content", fault.NotEnrolled)
-		}
-		return Content{}, err
+	return v.content(id)
+}
+
+// contentFor returns the id of a course whose content the actor may read. Errors as those of Content.
+func (v *View) contentFor(actor Actor, id CourseID) (CourseID, error) {
+	s, err := v.CourseFor(actor, id)
+	if err != nil {
+		return "", err
 	}
-	return v.content(s.Value.ID)
+	ok, err := v.readsContent(actor, s.Value)
+	if err == nil && !ok {
+		err = fault.New("catalog.Content", fault.NotEnrolled)
+	}
+	return s.Value.ID, err
 }
 
 // readsContent reports whether an actor who sees a course may read its lessons.
@@ -73,13 +80,18 @@ func (v *View) content(id CourseID) (c Content, err error) {
 	if c.Lessons, err = parts[Lesson](v, KindLesson, id); err != nil {
 		return c, err
 	}
-	if c.Assets, err = parts[Asset](v, KindAsset, id); err != nil {
+	if c.Assets, err = v.assets(id); err != nil {
 		return c, err
 	}
-	g, _ := v.get(KindSetting, guardContent+string(id))
-	c.Version = g.Seq
+	c.Version = v.contentVersion(id)
 	c.sort()
 	return c, nil
+}
+
+// contentVersion is the version of a course's content, 0 when nothing was ever written.
+func (v *View) contentVersion(id CourseID) coursesync.Seq {
+	g, _ := v.get(KindSetting, guardContent+string(id))
+	return g.Seq
 }
 
 func parts[T any](v *View, kind coursesync.Kind, id CourseID) ([]T, error) {
@@ -110,11 +122,13 @@ func (c *Content) sort() {
 }
 
 // PutContent replaces a course's content; what is not in it is deleted. cond is about [Content.Version]. Where all positions
-// are 0, the order of the lists counts. An editor's only; PutModule and PutLesson write one part.
+// are 0, the order of the lists counts. Files that Carrel holds stay where an asset has the URL that [View.Content] showed. An editor's only; PutModule,
+// PutLesson and PutAssetFile write one part.
 func (tx *Tx) PutContent(id CourseID, c Content, cond Cond) (bool, error) {
 	const op = "catalog.PutContent"
 	id = nfc(id)
-	if _, err := tx.mayWriteContent(op, id, Actor.Edits); err != nil {
+	_, err := tx.mayWriteContent(op, id, Actor.Edits)
+	if err != nil {
 		return false, err
 	}
 	g, exists := tx.get(KindSetting, guardContent+string(id))
@@ -122,6 +136,9 @@ func (tx *Tx) PutContent(id CourseID, c Content, cond Cond) (bool, error) {
 		return false, err
 	}
 	var p problems
+	if c.Assets, err = p.heldAssets(tx, id, c.Assets); err != nil {
+		return false, err
+	}
 	c = p.content(c)
 	if err := p.err(op); err != nil {
 		return false, err
@@ -237,6 +254,9 @@ func (tx *Tx) PutModule(id CourseID, m Module) (bool, error) {
 	}
 	w := contentWriter{tx: tx, course: id, keep: map[ref]bool{}}
 	w.put(KindModule, m.ID, m)
+	if exists && m.Position != old.Value.Position {
+		w.rank(func(p place) bool { return p.Module == m.ID }, m.Position)
+	}
 	return w.done()
 }
 
@@ -270,5 +290,12 @@ func (tx *Tx) PutLesson(id CourseID, l Lesson) (bool, error) {
 	}
 	w := contentWriter{tx: tx, course: id, keep: map[ref]bool{}}
 	w.put(KindLesson, l.ID, l)
+	if exists && (l.Position != old.Value.Position || l.Module != old.Value.Module) {
+		module, _, err := load[Module](&tx.View, KindModule, partKey(id, l.Module))
+		if err != nil {
+			return false, err
+		}
+		w.rank(func(p place) bool { return p.ID == l.ID }, module.Value.Position)
+	}
 	return w.done()
 }

@@ -38,6 +38,7 @@ func TestContent(t *testing.T) {
 	wantCode(t, put(smallContent(), Cond{}), "")
 	want := smallContent()
 	want.Lessons[1].Body["en"] = "<p>again</p>"
+	want.Assets[0].Priority = 1
 	first := read()
 	if diff := cmp.Diff(want, first, cmpopts.IgnoreFields(Content{}, "Version")); diff != "" {
 		t.Error(diff)

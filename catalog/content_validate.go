@@ -9,6 +9,9 @@ import (
 	"github.com/carrel-lms/carrel/fault"
 )
 
+// MaxAssetSize bounds a file of a course, in bytes: a long film in good quality.
+const MaxAssetSize = 16 << 30
+
 // The limits of a course's content. All parts, and those that they replace, fit one batch of the log.
 const (
 	maxModules    = 500             // the largest real cartridge seen has 40
@@ -16,7 +19,6 @@ const (
 	maxAssets     = 3_000           //
 	maxLessonBody = 1 << 20         // bytes of HTML in one language: sync.MaxBody takes three of them
 	maxLessonAll  = 3<<20 + 512<<10 // bytes of HTML in all languages; the rest of sync.MaxBody is for escapes and titles
-	maxAssetSize  = 16 << 30        // bytes: a long film in good quality
 	maxPosition   = math.MaxInt32   // fits the integers of every client
 	maxMediaType  = 127             // RFC 6838: twice 63 and the stroke
 )
@@ -51,6 +53,7 @@ func (p *problems) content(c Content) Content {
 		}
 	}
 	out.number()
+	out.rank()
 	return out
 }
 
@@ -132,14 +135,16 @@ func (p *problems) asset(pointer string, a Asset) Asset {
 	p.id(pointer+"/id", a.ID)
 	a.Name = p.line(pointer+"/name", a.Name, maxLine)
 	p.required(pointer+"/name", a.Name)
-	p.required(pointer+"/url", a.URL)
-	a.URL = p.url(pointer+"/url", a.URL)
+	if !a.Held {
+		p.required(pointer+"/url", a.URL)
+		a.URL = p.url(pointer+"/url", a.URL)
+	}
 	a.MediaType = strings.ToLower(strings.TrimSpace(a.MediaType))
 	if len(a.MediaType) > maxMediaType || !mediaType.MatchString(a.MediaType) {
 		p.add(pointer+"/media_type", fault.BadValue, "is no media type", "allowed", "video/mp4, application/pdf …")
 	}
-	if a.Size < 0 || a.Size > maxAssetSize {
-		p.add(pointer+"/size", fault.OutOfRange, "is no possible size", "min", 0, "max", int64(maxAssetSize))
+	if a.Size < 0 || a.Size > MaxAssetSize {
+		p.add(pointer+"/size", fault.OutOfRange, "is no possible size", "min", 0, "max", int64(MaxAssetSize))
 	}
 	a.SHA256 = strings.ToLower(a.SHA256)
 	if !sha256Hex.MatchString(a.SHA256) {

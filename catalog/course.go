@@ -7,7 +7,7 @@ import (
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
-// PutCourse creates or replaces a course. Set from the stored one, whatever c says: CreatedAt, EverPublished, State when it is "" (a new course is
+// PutCourse creates or replaces a course. Set from the stored one, whatever c says: CreatedAt, EverPublished, FirstPublished, State when it is "" (a new course is
 // then published), and PublishedAt when it is nil and the course has one; the first publication sets it else.
 // An unknown tag, category, instructor or prerequisite is fault.UnknownRef in a field; those that the course named before are not looked up again.
 // A translator may change Translations only. A change of state appends the course's stats in the same batch.
@@ -40,12 +40,23 @@ func (tx *Tx) PutCourse(c Course, cond Cond) (changed bool, err error) {
 	}
 	moved := !exists || old.Value.State != c.State
 	access := moved || old.Value.ContentPublic != c.ContentPublic
-	changed, err = tx.put(KindCourse, string(c.ID), catalogChannel(string(c.ID)), c, putOpts{access: access})
-	if err != nil || !changed {
+	if changed, err = tx.writeCourse(c, putOpts{access: access}); err != nil || !changed {
 		return false, err
 	}
 	if moved {
 		err = tx.touchStats(c.ID)
+	}
+	return true, err
+}
+
+// writeCourse writes a course. The change after the first publication notes which one that was; what changes nothing else does not write it.
+func (tx *Tx) writeCourse(c Course, opts putOpts) (changed bool, err error) {
+	channel := catalogChannel(string(c.ID))
+	if changed, err = tx.put(KindCourse, string(c.ID), channel, c, opts); err != nil || !changed || c.FirstPublished != 0 {
+		return changed, err
+	}
+	if c.FirstPublished = tx.firstPublished(c.ID); c.FirstPublished != 0 {
+		_, err = tx.put(KindCourse, string(c.ID), channel, c, opts)
 	}
 	return true, err
 }
@@ -58,9 +69,9 @@ func (tx *Tx) settle(c, old Course, exists bool) Course {
 			c.State = old.State
 		}
 	}
-	c.CreatedAt, c.EverPublished = tx.overlay.now, false
+	c.CreatedAt, c.EverPublished, c.FirstPublished = tx.overlay.now, false, 0
 	if exists {
-		c.CreatedAt, c.EverPublished = old.CreatedAt, old.EverPublished
+		c.CreatedAt, c.EverPublished, c.FirstPublished = old.CreatedAt, old.EverPublished, old.FirstPublished
 	} else if ch, was := tx.tombstone(KindCourse, string(c.ID)); was {
 		_, c.EverPublished, _ = PublishedIn(ch) // of a tombstone that says nothing one assumes it
 	}
@@ -148,5 +159,5 @@ func (tx *Tx) DeleteCourse(id CourseID, cond Cond) error {
 	if err := tx.del(KindCourseStats, string(id), catalogChannel(string(id)), Cond{}); err != nil {
 		return err
 	}
-	return tx.delLeaving(KindCourse, string(id), catalogChannel(string(id)), Cond{}, publicity{Ever: s.Value.EverPublished})
+	return tx.delLeaving(KindCourse, string(id), catalogChannel(string(id)), Cond{}, publicity{Ever: s.Value.EverPublished, First: tx.firstPublished(id)})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carrel-lms/carrel/fault"
+	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
 func TestCourseValidation(t *testing.T) {
@@ -176,6 +177,23 @@ func TestPublication(t *testing.T) {
 	puts(t, c, System, course("a", Draft))
 	if got := stored(t, c, "a").Value; !got.EverPublished || got.PublishedAt == nil || !since() {
 		t.Errorf("a draft again: %+v", got)
+	}
+	first := func() coursesync.Seq {
+		return look(t, c, func(v *View) (coursesync.Seq, error) { return v.FirstPublished("a") })
+	}
+	published := first()
+	if made := look(t, c, func(v *View) (coursesync.Seq, error) { ch, _ := v.get(KindCourse, "a"); return ch.Created, nil }); published <= made {
+		t.Errorf("first published in %d, made as a draft in %d", published, made)
+	}
+	for _, step := range []func(tx *Tx) error{
+		func(tx *Tx) error { _, err := tx.PutCourse(course("a", Published), Cond{}); return err },
+		func(tx *Tx) error { return tx.DeleteCourse("a", Cond{}) },
+		func(tx *Tx) error { _, err := tx.PutCourse(course("a", Draft), Cond{}); return err },
+	} {
+		must(t, c, System, step)
+		if got := first(); got != published {
+			t.Errorf("it was published first in %d, and later that is %d", published, got)
+		}
 	}
 	given := course("b", Published)
 	day := noon.AddDate(-1, 0, 0)

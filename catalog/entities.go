@@ -125,8 +125,9 @@ type Course struct {
 	ContentPublic      bool            `json:"content_public,omitempty"`
 	State              State           `json:"state"`
 	CreatedAt          time.Time       `json:"created_at"`
-	PublishedAt        *time.Time      `json:"published_at,omitempty"`   // first publication, or what an import says
-	EverPublished      bool            `json:"ever_published,omitempty"` // a draft that was never published yields nothing through sync
+	PublishedAt        *time.Time      `json:"published_at,omitempty"`    // first publication, or what an import says
+	EverPublished      bool            `json:"ever_published,omitempty"`  // a draft that was never published yields nothing through sync
+	FirstPublished     coursesync.Seq  `json:"first_published,omitempty"` // the version that was published first; 0 in that one itself, and before
 }
 
 // Sum is a number of ratings and what they add up to. Imported aggregates enter as mean × count.
@@ -203,15 +204,18 @@ type Lesson struct {
 	Body            map[Locale]string `json:"body"` // sanitized HTML
 }
 
-// Asset is a file that belongs to a course. Its bytes are elsewhere (URL), checked by size and SHA-256.
+// Asset is a file that belongs to a course. Its bytes are elsewhere, checked by size and SHA-256: at URL, or with Carrel (package files) when it is Held. The URL of
+// one that is held follows from the rest, see [AssetURL]; the log has none.
 type Asset struct {
 	ID        string `json:"id"`
 	Lesson    string `json:"lesson,omitempty"`
 	Name      string `json:"name"`
 	MediaType string `json:"media_type"`
 	URL       string `json:"url"`
-	Size      int64  `json:"size"`
-	SHA256    string `json:"sha256"` // 64 hexadecimal digits
+	Size      int64  `json:"size"`           // bytes
+	SHA256    string `json:"sha256"`         // 64 hexadecimal digits
+	Priority  int    `json:"priority"`       // the lower, the earlier one wants it; made by the catalog, see [Manifest]
+	Held      bool   `json:"held,omitempty"` // set by [Tx.PutAssetFile] only
 }
 
 // Review is a learner's opinion of a course.

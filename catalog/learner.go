@@ -23,7 +23,8 @@ const (
 
 // account is the body of kindAccount.
 type account struct {
-	Enrollments int `json:"enrollments"` // ever made; they are never deleted one by one
+	Enrollments int `json:"enrollments"`       // ever made; they are never deleted one by one
+	Aliases     int `json:"aliases,omitempty"` // see KindAlias; never deleted either
 }
 
 // learnerKey is how a learner's id stands in keys: "%", "/" and control characters are escaped, so that a key can be taken apart again.

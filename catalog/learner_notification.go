@@ -34,6 +34,9 @@ const (
 	RuleImportFinished   NotificationRule = "import_finished"   // an import of mine is done; data: file (its name, else the id); counts rejected rows
 )
 
+// NotificationRules lists the rules.
+var NotificationRules = []NotificationRule{RuleCourseChanged, RuleSearchMatch, RuleInstructorCourse, RuleImportFinished}
+
 // notificationRules says what a notification of each rule is about, what its data hold, and whether it counts.
 var notificationRules = map[NotificationRule]struct {
 	about  coursesync.Kind

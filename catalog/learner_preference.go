@@ -10,8 +10,10 @@ import (
 
 // The names of what a learner may prefer. Each is an entity of its own, so that two devices that set two of them do not get in each other's way.
 const (
-	preferLocale   = "locale"
-	preferTimezone = "timezone"
+	preferLocale     = "locale"
+	preferTimezone   = "timezone"
+	preferQuietHours = "quiet_hours"
+	preferNotify     = "notify." // + rule
 )
 
 // maxTimezone bounds the name of a time zone, in bytes: the longest has 32.
@@ -26,6 +28,54 @@ type Preference struct {
 type Preferences struct {
 	Locale   Locale `json:"locale,omitempty"`   // one of the pages' languages
 	Timezone string `json:"timezone,omitempty"` // a name of the IANA database, "Europe/Paris"
+
+	// QuietHours is when no message comes, by the learner's clock: "22:00-07:30", or "off". The inbox is filled meanwhile.
+	QuietHours string `json:"quiet_hours,omitempty"`
+	// How soon one hears of what; the saved searches say it each for itself, and SearchMatch off silences all of them.
+	CourseChanged    Notify `json:"course_changed,omitempty"`
+	SearchMatch      Notify `json:"search_match,omitempty"`
+	InstructorCourse Notify `json:"instructor_course,omitempty"`
+	ImportFinished   Notify `json:"import_finished,omitempty"`
+}
+
+// Notify returns the field of a rule; nil when there is no such rule.
+func (p *Preferences) Notify(rule NotificationRule) *Notify {
+	switch rule {
+	case RuleCourseChanged:
+		return &p.CourseChanged
+	case RuleSearchMatch:
+		return &p.SearchMatch
+	case RuleInstructorCourse:
+		return &p.InstructorCourse
+	case RuleImportFinished:
+		return &p.ImportFinished
+	}
+	return nil
+}
+
+// PreferenceNames are the names of all preferences.
+func PreferenceNames() []string {
+	names := []string{preferLocale, preferTimezone, preferQuietHours}
+	for _, rule := range NotificationRules {
+		names = append(names, preferNotify+string(rule))
+	}
+	return names
+}
+
+// value returns the preference of a name.
+func (p *Preferences) value(name string) string {
+	switch name {
+	case preferLocale:
+		return string(p.Locale)
+	case preferTimezone:
+		return p.Timezone
+	case preferQuietHours:
+		return p.QuietHours
+	}
+	if field := p.Notify(NotificationRule(strings.TrimPrefix(name, preferNotify))); field != nil {
+		return string(*field)
+	}
+	return ""
 }
 
 // Set sets the preference of a name, "" for none, and reports whether there is one of that name.
@@ -35,20 +85,29 @@ func (p *Preferences) Set(name, value string) bool {
 		p.Locale = Locale(value)
 	case preferTimezone:
 		p.Timezone = value
+	case preferQuietHours:
+		p.QuietHours = value
 	default:
-		return false
+		rule, isNotify := strings.CutPrefix(name, preferNotify)
+		field := p.Notify(NotificationRule(rule))
+		if !isNotify || field == nil {
+			return false
+		}
+		*field = Notify(value)
 	}
 	return true
 }
 
 // MyPreferences returns what a learner prefers. The caller knows that who is asking.
-func (v *View) MyPreferences(who LearnerID) (Preferences, error) {
-	locale, _, err := load[Preference](v, KindPreference, learnerPrefix(who)+preferLocale)
-	if err != nil {
-		return Preferences{}, err
+func (v *View) MyPreferences(who LearnerID) (p Preferences, err error) {
+	for ch := range entities(v, KindPreference, learnerPrefix(who), "") {
+		one, err := decode[Preference](ch)
+		if err != nil {
+			return Preferences{}, err
+		}
+		p.Set(WithoutLearner(ch.Key), one.Value.Value) // one that this program does not know is a newer one's
 	}
-	zone, _, err := load[Preference](v, KindPreference, learnerPrefix(who)+preferTimezone)
-	return Preferences{Locale: Locale(locale.Value.Value), Timezone: zone.Value.Value}, err
+	return p, nil
 }
 
 // PutPreferences replaces what a learner prefers: what p leaves out is deleted, what is the same already appends nothing. The learner or an
@@ -63,15 +122,13 @@ func (tx *Tx) PutPreferences(who LearnerID, p Preferences) error {
 	if err := found.err(op); err != nil {
 		return err
 	}
-	for _, one := range []struct{ name, value string }{
-		{preferLocale, string(p.Locale)}, {preferTimezone, p.Timezone},
-	} {
-		key := learnerPrefix(who) + one.name
+	for _, name := range PreferenceNames() {
+		key := learnerPrefix(who) + name
 		var err error
-		if one.value == "" {
+		if value := p.value(name); value == "" {
 			err = tx.del(KindPreference, key, learnerChannel(who), Cond{})
 		} else {
-			_, err = tx.put(KindPreference, key, learnerChannel(who), Preference{Value: one.value}, putOpts{})
+			_, err = tx.put(KindPreference, key, learnerChannel(who), Preference{Value: value}, putOpts{})
 		}
 		if err != nil {
 			return err
@@ -92,6 +149,10 @@ func (p *problems) preferences(given Preferences) Preferences {
 	}
 	if given.Timezone != "" && !validTimezone(given.Timezone) {
 		p.timezone("/timezone")
+	}
+	p.quietHours("/quiet_hours", given.QuietHours)
+	for _, rule := range NotificationRules {
+		p.notify("/"+string(rule), *given.Notify(rule))
 	}
 	return given
 }

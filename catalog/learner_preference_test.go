@@ -18,11 +18,12 @@ func TestPreferences(t *testing.T) {
 		changes bool
 	}{
 		{"nothing of nothing", Preferences{}, Preferences{}, false},
-		{"both", Preferences{French, "Europe/Paris"}, Preferences{French, "Europe/Paris"}, true},
-		{"the same", Preferences{French, "Europe/Paris"}, Preferences{French, "Europe/Paris"}, false},
-		{"the same, spelled otherwise", Preferences{"FR", "Europe/Paris"}, Preferences{French, "Europe/Paris"}, false},
+		{"both", Preferences{Locale: French, Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, true},
+		{"the same", Preferences{Locale: French, Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, false},
+		{"the same, spelled otherwise", Preferences{Locale: "FR", Timezone: "Europe/Paris"}, Preferences{Locale: French, Timezone: "Europe/Paris"}, false},
 		{"one is left out", Preferences{Locale: "zh-CN"}, Preferences{Locale: Chinese}, true},
 		{"the other", Preferences{Timezone: "UTC"}, Preferences{Timezone: "UTC"}, true},
+		{"notices", Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily}, Preferences{QuietHours: "22:00-07:30", CourseChanged: NotifyDaily}, true},
 		{"none", Preferences{}, Preferences{}, true},
 	} {
 		was := head(t, c)
@@ -52,6 +53,8 @@ func TestPreferencesRefused(t *testing.T) {
 		{"another language", Preferences{Locale: "de"}, "/locale", fault.BadLocale},
 		{"a region", Preferences{Locale: "fr-CA"}, "/locale", fault.BadLocale},
 		{"no language", Preferences{Locale: "*"}, "/locale", fault.BadLocale},
+		{"no span", Preferences{QuietHours: "22-7"}, "/quiet_hours", fault.BadValue},
+		{"no way", Preferences{InstructorCourse: "hourly"}, "/instructor_course", fault.BadValue},
 		{"no zone", Preferences{Timezone: "Mars/Olympus"}, "/timezone", fault.BadValue},
 		{"this machine's", Preferences{Timezone: "Local"}, "/timezone", fault.BadValue},
 		{"this machine's file", Preferences{Timezone: "posix/Europe/Paris"}, "/timezone", fault.BadValue},

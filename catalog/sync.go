@@ -38,6 +38,31 @@ func (tx *Tx) VersionOf(kind coursesync.Kind, key string) coursesync.Seq {
 	return ch.Seq
 }
 
+// Wrote reports whether the transaction has written an entity.
+func (tx *Tx) Wrote(kind coursesync.Kind, key string) bool {
+	_, wrote := tx.overlay.writes[kind][key]
+	return wrote
+}
+
+// Current returns an entity as the transaction sees it, and whether it is there; it guards that.
+func (tx *Tx) Current(kind coursesync.Kind, key string) (coursesync.Change, bool) {
+	return tx.get(kind, key)
+}
+
+// Touch gives something of a learner's a new version as it is, so that whoever follows the log is told of it again. The learner or an administrator may;
+// what is not there stays so.
+func (tx *Tx) Touch(who LearnerID, kind coursesync.Kind, key string) error {
+	if err := tx.mayActFor("catalog.Touch", who); err != nil {
+		return err
+	}
+	if ch, ok := tx.get(kind, key); ok && ch.Channel == learnerChannel(who) {
+		tx.overlay.add(coursesync.Change{
+			Seq: ch.Seq, Created: ch.Created, At: tx.overlay.now, Channel: ch.Channel, Kind: kind, Key: key, Op: coursesync.OpUpsert, Schema: ch.Schema, Body: ch.Body,
+		})
+	}
+	return nil
+}
+
 // Log returns the view of the changelog that this one reads.
 func (v *View) Log() *coursesync.BoltView { return v.bv }
 
@@ -56,20 +81,57 @@ func (v *View) Published(id CourseID) (now, ever bool, err error) {
 // publicity is the part of a course that says who has heard of it. It is what a deleted one leaves: phones that carry a course must hear that it is
 // gone, and nobody of a draft that was never there, also when it is made again as a draft.
 type publicity struct {
-	State State `json:"state,omitempty"`
-	Ever  bool  `json:"ever_published"`
+	State State          `json:"state,omitempty"`
+	Ever  bool           `json:"ever_published"`
+	First coursesync.Seq `json:"first_published,omitempty"`
 }
 
 // PublishedIn is [View.Published] of a change of a course, perhaps a tombstone.
 func PublishedIn(ch coursesync.Change) (now, ever bool, err error) {
+	part, err := publicityIn(ch)
+	return err == nil && ch.Op == coursesync.OpUpsert && part.State != Draft, part.Ever, err
+}
+
+func publicityIn(ch coursesync.Change) (publicity, error) {
+	part := publicity{Ever: true}
 	if ch.Op != coursesync.OpUpsert && len(ch.Body) == 0 {
-		return false, true, nil // older programs left nothing: then it may have been
+		return part, nil // older programs left nothing: then it may have been
 	}
-	var part publicity
+	part.Ever = false
 	if err := json.Unmarshal(ch.Body, &part); err != nil {
-		return false, true, fault.Wrap("catalog.PublishedIn", fault.Corrupt, err).WithFix("%s %q cannot be read; restore a backup", ch.Kind, ch.Key)
+		return publicity{Ever: true}, fault.Wrap("catalog.PublishedIn", fault.Corrupt, err).WithFix("%s %q cannot be read; restore a backup", ch.Kind, ch.Key)
 	}
-	return ch.Op == coursesync.OpUpsert && part.State != Draft, part.Ever, nil
+	return part, nil
+}
+
+// FirstPublished returns the version in which a course was published first, 0 for one that never was. It may be deleted.
+func (v *View) FirstPublished(id CourseID) (coursesync.Seq, error) {
+	ch, ok := v.bv.Get(KindCourse, string(id))
+	if !ok {
+		return 0, nil
+	}
+	return FirstPublishedIn(ch)
+}
+
+// FirstPublishedIn is [View.FirstPublished] of a change of a course, perhaps a tombstone. What an older program wrote does not say: then it is the creation,
+// unless the change itself may have published the course.
+func FirstPublishedIn(ch coursesync.Change) (coursesync.Seq, error) {
+	part, err := publicityIn(ch)
+	switch {
+	case err != nil || !part.Ever:
+		return 0, err
+	case part.First != 0:
+		return part.First, nil
+	case ch.Since == ch.Seq && ch.Op == coursesync.OpUpsert:
+		return ch.Seq, nil
+	}
+	return ch.Created, nil
+}
+
+// firstPublished is [View.FirstPublished] of what was committed before the transaction; 0 also for what cannot be read.
+func (tx *Tx) firstPublished(id CourseID) coursesync.Seq {
+	first, _ := tx.FirstPublished(id)
+	return first
 }
 
 // HiddenPrerequisites returns those prerequisites of a course that its readers do not see: drafts, deleted ones, and what another organization has. What
@@ -125,6 +187,28 @@ func (v *View) Enrollments(who LearnerID) ([]EnrollmentOf, error) {
 		list = append(list, EnrollmentOf{
 			Course: CourseID(strings.TrimPrefix(ch.Key, prefix)), Active: part.State != Withdrawn, Created: ch.Created, Since: ch.Since,
 		})
+	}
+	return list, nil
+}
+
+// MembershipOf is a learner's membership with the numbers that say since when.
+type MembershipOf struct {
+	Org     OrgID
+	Active  bool
+	Created coursesync.Seq
+	Since   coursesync.Seq // the last change
+}
+
+// Memberships returns all organizations that a learner belongs or belonged to, in order of key.
+func (v *View) Memberships(who LearnerID) ([]MembershipOf, error) {
+	var list []MembershipOf
+	for ch := range entities(v, KindMembership, learnerPrefix(who), "") {
+		m, err := decode[Membership](ch)
+		if err != nil {
+			return nil, err
+		}
+		_, org := splitLearner(ch.Key)
+		list = append(list, MembershipOf{Org: OrgID(org), Active: m.Value.Active, Created: ch.Created, Since: ch.Since})
 	}
 	return list, nil
 }

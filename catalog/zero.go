@@ -13,7 +13,7 @@ import (
 )
 
 // zeroSchema is the version of the tables below and of those in zero_learner.go. Raise it with any change of theirs: they are then built again.
-const zeroSchema = 2
+const zeroSchema = 3
 
 // zeroName prefixes the tables' buckets.
 const zeroName = "zero"

@@ -20,6 +20,7 @@ const (
 	tableTrailing    = "trailing"    // subject and id of each whose stats entity is not what the tables say
 	tablePriced      = "priced"      // subject, prior in its stats entity (8 bytes), id of each that is rated
 	tableTokens      = "tokens"      // hash of a token, device (as in keys) that has it
+	tableEnrolled    = "enrolled"    // course, learner (as in keys); value: the state, which is not withdrawn
 )
 
 // A subject is what has stats; it starts keys.
@@ -159,18 +160,29 @@ func (n *courseNumbers) count(r *Review, sign int) {
 	}
 }
 
-// zeroEnrollment counts those who did not withdraw.
+// zeroEnrollment lists and counts those who did not withdraw.
 func zeroEnrollment(t *tables, a coursesync.Applied) error {
 	before, now, err := beforeAndNow[Enrollment](a)
 	if err != nil {
+		return err
+	}
+	learner, id := splitLearner(a.Key)
+	if err := t.enroll(joinKey(id, learner), now); err != nil {
 		return err
 	}
 	d := enrolled(now) - enrolled(before)
 	if d == 0 {
 		return nil
 	}
-	_, id := splitLearner(a.Key)
 	return t.changeCourse(CourseID(id), func(n *courseNumbers) { n.Enrolled += d })
+}
+
+// enroll keeps who is enrolled in what.
+func (t *tables) enroll(key string, now *Enrollment) error {
+	if enrolled(now) == 0 {
+		return t.del(tableEnrolled, key)
+	}
+	return t.put(tableEnrolled, key, []byte(now.State))
 }
 
 func enrolled(e *Enrollment) int {

@@ -21,6 +21,7 @@ const (
 	KindPrecondition              // 412: somebody was faster
 	KindTooLarge                  // 413
 	KindMedia                     // 415
+	KindRange                     // 416
 	KindUnprocessable             // 422
 	KindTooMany                   // 429: slower, please
 	KindUnavailable               // 503: later, please
@@ -55,16 +56,20 @@ const (
 	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"
 	CursorBehind      Code = "cursor-behind" // there is something to be pulled first
+	PullFirst         Code = "pull-first"    // what is pushed was changed since the pull that it is based on
 	MutationGap       Code = "mutation-gap"  // mutations between were never sent; args: last_mutation
 	ClientReused      Code = "client-reused" // a mutation's number was used for another one; args: last_mutation
 	LostUpdate        Code = "lost-update"   // If-Match or IfSeq does not hold
 	TooLarge          Code = "too-large"     // args: limit
 	UnsupportedMedia  Code = "unsupported-media-type"
+	DigestMismatch    Code = "digest-mismatch"       // a file is not the one that was announced; args: got
+	RangeUnsatisfied  Code = "range-not-satisfiable" // the range begins behind the end
 	IdempotencyReused Code = "idempotency-key-reused"
 	RateLimited       Code = "rate-limited" // args: retry_after (seconds)
 	Overloaded        Code = "overloaded"   // args: retry_after (seconds)
 	NotReady          Code = "not-ready"    // starting, rebuilding or stopping
 	StaleRead         Code = "stale-read"   // after= was not reached in time
+	FileMissing       Code = "file-missing" // it is named, but not in the data folder; args: retry_after (seconds)
 	DiskFull          Code = "disk-full"
 	Locked            Code = "data-folder-locked" // another process holds the folder
 	NewerFormat       Code = "newer-format"       // the file was written by a newer Carrel
@@ -104,15 +109,17 @@ const (
 
 var kinds = map[Code]Kind{
 	InvalidFields: KindInvalid, InvalidParameter: KindInvalid, UnknownParameter: KindInvalid, InvalidBody: KindInvalid,
-	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid,
+	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid, DigestMismatch: KindInvalid,
 	Unauthorized: KindUnauthorized, InvalidToken: KindUnauthorized, AccountErased: KindUnauthorized,
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
-	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, MutationGap: KindConflict, ClientReused: KindConflict,
+	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict,
+	MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
+	RangeUnsatisfied:  KindRange,
 	IdempotencyReused: KindUnprocessable, RateLimited: KindTooMany,
-	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable,
+	Overloaded: KindUnavailable, NotReady: KindUnavailable, StaleRead: KindUnavailable, Locked: KindUnavailable, FileMissing: KindUnavailable,
 	DiskFull: KindFull,
 }
 

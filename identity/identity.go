@@ -59,9 +59,9 @@ type key struct {
 	ID      string    `json:"kid"`
 	Seed    []byte    `json:"seed"`
 	Created time.Time `json:"created"`
-}
 
-func (k key) private() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.Seed) }
+	private ed25519.PrivateKey // made of the seed when the file is read: that takes as long as to sign does
+}
 
 // OpenKeyring opens the keys under a data folder's "secrets"; nothing is made before the first [Keyring.Sign]. A nil now is time.Now.
 func OpenKeyring(secrets string, now func() time.Time) (*Keyring, error) {
@@ -121,7 +121,7 @@ func (r *Keyring) Sign(g Grant) (string, error) {
 		Roles: g.Actor.Roles, Org: g.Actor.Org, Name: g.Actor.Name,
 	})
 	token.Header["kid"] = k.ID
-	return token.SignedString(k.private())
+	return token.SignedString(k.private)
 }
 
 var (
@@ -200,7 +200,7 @@ func (r *Keyring) verificationKey(t *jwt.Token) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("no key %q", kid)
 	}
-	return k.private().Public(), nil
+	return k.private.Public(), nil
 }
 
 func (r *Keyring) lookup(kid string) (key, bool) {
@@ -310,6 +310,7 @@ func (r *Keyring) reloadLocked() error {
 		if err := json.Unmarshal(text, &k); err != nil || len(k.Seed) != ed25519.SeedSize || k.ID == "" {
 			return fault.Wrap("identity.OpenKeyring", fault.Corrupt, err).WithFix("the signing key %s is damaged: restore or remove it (its tokens are refused then)", e.Name())
 		}
+		k.private = ed25519.NewKeyFromSeed(k.Seed)
 		keys[k.ID] = k
 	}
 	r.keys, r.loaded = keys, r.now()

@@ -21,10 +21,12 @@ const (
 	// maxWaiting searches run or wait for their turn: a class that opens the same page at once is served. Who comes later does better to come back.
 	maxWaiting = 256
 	// maxWait is how long one waits for its turn when many come at once; crowdedWait when there has been a queue for crowdedAfter: then more come than
-	// can be served, and who waits long would only make those behind wait too.
+	// can be served, and who waits long would only make those behind wait too. It stays so until nobody had to be refused for calmAfter: with the first
+	// place that is free again the queue would only grow anew.
 	maxWait      = time.Second
 	crowdedAfter = time.Second
 	crowdedWait  = 10 * time.Millisecond
+	calmAfter    = 2 * time.Second
 	// slowWork, and slowLists lists of every course, make a search expensive: several times what usual ones take. It is counted in work, not in time,
 	// since on a busy machine all searches take long.
 	slowWork  = 4_000
@@ -54,6 +56,7 @@ type admission struct {
 	queue       atomic.Int32 // searches that run or wait
 	slowQueue   atomic.Int32 // of those, in the slow lane or waiting for it
 	free        atomic.Int64 // when a search last found a place at once: nanoseconds after the program's start
+	calm        atomic.Int64 // when the crowd will have gone, as far as is known; 0: there never was one
 }
 
 func newAdmission() *admission {
@@ -70,6 +73,7 @@ type turn struct {
 	worked  int
 	checkAt int
 	slowAt  int // how much work makes it expensive
+	texts   int // read for phrases
 }
 
 func overloaded() error {
@@ -110,14 +114,22 @@ func (t *turn) enter() error {
 		t.placed = true
 		return nil
 	}
-	patience := maxWait
 	if now-time.Duration(t.a.free.Load()) > crowdedAfter {
+		t.a.calm.Store(int64(now + calmAfter))
+	}
+	calm := t.a.calm.Load()
+	crowded := calm != 0 && now < time.Duration(calm)
+	patience := maxWait
+	if crowded {
 		patience = crowdedWait
 	}
 	wait, cancel := context.WithTimeout(t.ctx, patience)
 	defer cancel()
 	err := t.a.slots.Acquire(wait, 1)
 	t.placed = err == nil
+	if crowded && err != nil && t.ctx.Err() == nil {
+		t.a.calm.Store(int64(time.Since(start) + calmAfter))
+	}
 	return err
 }
 

@@ -103,6 +103,16 @@ func TestAdmission(t *testing.T) {
 		if waited := refused(); waited != crowdedWait {
 			t.Errorf("waited %v in a crowd, want %v", waited, crowdedWait)
 		}
+		time.Sleep(calmAfter / 2)
+		a.free.Store(int64(time.Since(start)))
+		if waited := refused(); waited != crowdedWait {
+			t.Errorf("waited %v when a place had been free for a moment, want %v", waited, crowdedWait)
+		}
+		time.Sleep(calmAfter + time.Millisecond)
+		a.free.Store(int64(time.Since(start)))
+		if waited := refused(); waited != maxWait {
+			t.Errorf("waited %v when the crowd had gone, want %v", waited, maxWait)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := a.admit(ctx, false); err == nil || fault.Is(err, fault.Overloaded) {

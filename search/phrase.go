@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/search/analysis"
 )
 
@@ -14,6 +15,8 @@ const (
 	maxPhraseTerms = 32
 	// phraseChunk is how many texts are compared within one read of the catalog, which has to be short.
 	phraseChunk = 200
+	// maxTexts are read for all phrases of a search: about a second. Phrases of words that nearly every course has are refused by it, at once.
+	maxTexts = 50_000
 	// workPerText is how much work it is to read and compare a course's texts.
 	workPerText = 20
 )
@@ -69,6 +72,9 @@ func (m *matcher) holding(p *plan, text string, worth func(i int32) bool) ([]int
 		if worth(i) {
 			rows = append(rows, i)
 		}
+	}
+	if m.texts += len(rows); m.texts > maxTexts {
+		return nil, fault.New("search.Search", fault.QueryTooBroad)
 	}
 	var held []int32
 	for chunk := range slices.Chunk(rows, phraseChunk) {

@@ -104,5 +104,9 @@ func makeFormat(tx *bolt.Tx, cfg BoltConfig, version uint32) error {
 	if err := meta.Put(metaID, []byte(rand.Text())); err != nil {
 		return err
 	}
-	return tx.Bucket(bucketLog).SetSequence(uint64(firstSeq(cfg.Now()) - 1))
+	start := firstSeq(cfg.Now()) - 1
+	if err := meta.Put(metaStart, seqKey(start)); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketLog).SetSequence(uint64(start))
 }

@@ -194,6 +194,9 @@ func (v *BoltView) Tx() *bolt.Tx { return v.t.tx }
 // Head is the Seq of the last change in this view.
 func (v *BoltView) Head() Seq { return v.t.head() }
 
+// Start is the number just below the first one that this log issued; 0 when that is not on record. Lower numbers are another log's.
+func (v *BoltView) Start() Seq { return keySeq(v.t.meta.Get(metaStart)) }
+
 // Floor is [Log.Floor] at this moment.
 func (v *BoltView) Floor(channel Channel, kinds ...Kind) Seq { return v.t.floor(channel, kinds) }
 

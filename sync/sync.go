@@ -19,7 +19,7 @@
 //	channel  channel \0 seq  → nothing
 //	tomb     seq             → when it was deleted, unix milliseconds
 //	floor    channel \0 kind → seq
-//	meta     format, id, floor (of everything: the last restore), purged (the highest tombstone purged), zero/NAME (schema)
+//	meta     format, id, start, floor (of everything: the last restore), purged (the highest tombstone purged), zero/NAME (schema)
 //	NAME/…   the tables of follower zero, named NAME
 //
 // Everything but log, tomb, floor and meta can be derived again. The file belongs to one process at a time.

@@ -26,6 +26,7 @@ var (
 	metaFormat = []byte("format")
 	metaID     = []byte("id")
 	metaFloor  = []byte("floor")
+	metaStart  = []byte("start")
 	metaPurged = []byte("purged")
 )
 

@@ -33,7 +33,7 @@ if command -v node >/dev/null && [ "$(node -p 'process.versions.node.split(".")[
 		not_run "Node checks: npm could not install what they need"
 	fi
 else
-	not_run "Node checks (accessibility by axe, InstantSearch widgets, OpenAPI linter, JavaScript types): Node 20 or newer is not on the PATH"
+	not_run "Node checks (accessibility by axe, InstantSearch widgets, WatermelonDB and RxDB, OpenAPI linter, JavaScript types): Node 20 or newer is not on the PATH"
 fi
 
 if [ "$missing" = 1 ] && [ "${CARREL_REQUIRE:-}" = 1 ]; then

@@ -17,7 +17,7 @@ import (
 var doneTexts = map[string]string{
 	"enrolled": "done.enrolled", "withdrawn": "done.withdrawn", "bookmarked": "done.bookmarked", "unbookmarked": "done.unbookmarked",
 	"reviewed": "done.reviewed", "unreviewed": "done.unreviewed", "lesson": "done.lesson", "completed": "done.completed", "signed-in": "done.signed_in",
-	"signed-out": "done.signed_out", "erased": "done.erased", "synonym": "done.synonym", "pinned": "done.pinned",
+	"signed-out": "done.signed_out", "erased": "done.erased", "synonym": "done.synonym", "pinned": "done.pinned", "read": "done.read",
 }
 
 // back leads to the page that the form names, with a word about what was done.

@@ -33,5 +33,8 @@ type section struct{ URL, Icon, Title, About string }
 func (p *pages) adminPage(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
 	sections := []section{{"/admin/search", "search", v.text.Text("page.insight.title", nil), v.text.Text("page.insight.about", nil)}}
+	if v.actor.Org == "" {
+		sections = append(sections, section{"/admin/push", "globe", v.text.Text("page.push.title", nil), v.text.Text("page.push.about", nil)})
+	}
 	return p.render(w, r, http.StatusOK, viewAdmin, layout{Title: v.text.Text("page.admin.title", nil), Section: "admin", Unlisted: true, Body: sections})
 }

@@ -5,8 +5,11 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/carrel-lms/carrel/fault"
@@ -20,7 +23,7 @@ const hashDigits = 12
 
 // assets are the static files. Their names hold a hash of what is in them, so that browsers may keep them for ever.
 type assets struct {
-	byName map[string]asset  // "style.1f2e3d4c5b6a.css"
+	byName map[string]asset  // "style.1f2e3d4c5b6a.css", "offline/store.6b5a4f3e2d1c.js"
 	named  map[string]string // "style.css" → its address
 }
 
@@ -33,28 +36,60 @@ var mediaTypes = map[string]string{
 	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
 
+// workerSource is the service worker's file. It is served under an address of its own (offline.go), since its address says for which pages it is.
+const workerSource = "sw.js"
+
 func loadAssets() (*assets, error) {
 	a := &assets{byName: map[string]asset{}, named: map[string]string{}}
-	entries, err := staticFiles.ReadDir("static")
+	err := fs.WalkDir(staticFiles, "static", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return a.add(strings.TrimPrefix(name, "static/"), nil)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	for _, e := range entries {
-		body, err := staticFiles.ReadFile(path.Join("static", e.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("web: %w", err)
-		}
-		ext := path.Ext(e.Name())
-		media, ok := mediaTypes[ext]
-		if !ok {
-			return nil, fmt.Errorf("web: no media type for %s", e.Name())
-		}
-		sum := sha256.Sum256(body)
-		name := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:])[:hashDigits] + ext
-		a.byName[name] = asset{media, body}
-		a.named[e.Name()] = "/static/" + name
-	}
 	return a, nil
+}
+
+// imported are the modules beside it that a module imports, at its beginning or when it needs them. Types that a comment imports are none.
+var imported = regexp.MustCompile(`(?m)(^import [^"\n]*"|\bawait import\(")\./([\w-]+\.js)"`)
+
+// add takes a file in, after the modules that it imports: their names in it become those with a hash, so that its own hash speaks of them too. within are the
+// modules that are being taken in, each imported by the one before.
+func (a *assets) add(name string, within []string) error {
+	if a.named[name] != "" || name == workerSource {
+		return nil
+	}
+	if slices.Contains(within, name) {
+		return fmt.Errorf("modules import each other in a circle: %s", strings.Join(append(within, name), ", "))
+	}
+	body, err := staticFiles.ReadFile("static/" + name)
+	if err != nil {
+		return err
+	}
+	ext := path.Ext(name)
+	media, ok := mediaTypes[ext]
+	if !ok {
+		return fmt.Errorf("no media type for %s", name)
+	}
+	if ext == ".js" {
+		for _, m := range imported.FindAllSubmatch(body, -1) {
+			if err := a.add(path.Join(path.Dir(name), string(m[2])), append(within, name)); err != nil {
+				return err
+			}
+		}
+		body = imported.ReplaceAllFunc(body, func(text []byte) []byte {
+			m := imported.FindSubmatch(text)
+			return fmt.Appendf(nil, `%s./%s"`, m[1], path.Base(a.named[path.Join(path.Dir(name), string(m[2]))]))
+		})
+	}
+	sum := sha256.Sum256(body)
+	hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:])[:hashDigits] + ext
+	a.byName[hashed] = asset{media, body}
+	a.named[name] = "/static/" + hashed
+	return nil
 }
 
 // url returns the address of a static file, for templates.
@@ -69,7 +104,7 @@ func (a *assets) url(name string) (string, error) {
 const immutable = "public, max-age=31536000, immutable"
 
 func (p *pages) static(w http.ResponseWriter, r *http.Request) error {
-	f, ok := p.files.byName[r.PathValue("file")]
+	f, ok := p.files.byName[strings.TrimPrefix(r.URL.Path, "/static/")]
 	if !ok {
 		return fault.New("web.static", fault.NotFound)
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/carrel-lms/carrel/ingest"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 	"github.com/carrel-lms/carrel/search/analysis"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -57,11 +58,13 @@ var axePages = []axePage{
 	{"lesson", "/courses/PROG101/lessons/l2", true, "learner", http.StatusOK, openAll},
 	{"my courses", "/me", true, "learner", http.StatusOK, ""},
 	{"my courses, signed out", "/me", false, "", http.StatusOK, ""}, // the page to sign in
+	{"inbox", "/me/inbox", true, "learner", http.StatusOK, ""},
 	{"delete my account", "/me/delete", true, "learner", http.StatusOK, ""},
 	{"administration", "/admin", false, "admin", http.StatusOK, openAll},
 	{"search insight", "/admin/search", true, "admin", http.StatusOK, openAll},
 	{"search insight without a search", "/admin/search?days=7&org=acme", false, "admin", http.StatusOK, ""},
 	{"help a query", "/admin/search/fix?q=cobol", false, "admin", http.StatusOK, ""},
+	{"messages to devices", "/admin/push", true, "admin", http.StatusOK, openAll},
 	{"administration, as a learner", "/admin", false, "learner", http.StatusForbidden, ""},
 	{"sign in", "/sign-in", false, "", http.StatusOK, ""},
 	{"not found", "/nowhere", false, "", http.StatusNotFound, ""},
@@ -321,7 +324,10 @@ func axeSite(t *testing.T) string {
 	for q, found := range map[string]int{"python": 3, "données": 1, "cobol": 0} {
 		asked.Searched(insight.Search{Caller: q, Locale: catalog.English, Text: q, Key: q, First: true, Total: found})
 	}
-	handler, err := web.New(web.Config{Catalog: c, Search: index, Sessions: sessions, Keys: keys, Texts: texts, Insight: asked, Demo: true, Logger: quiet})
+	outbox, err := push.Open(t.Context(), push.Config{Path: filepath.Join(dir, "push.db"), Catalog: c, Texts: texts, Logger: quiet})
+	must("push")
+	t.Cleanup(func() { _ = outbox.Close() })
+	handler, err := web.New(web.Config{Push: outbox, Catalog: c, Search: index, Sessions: sessions, Keys: keys, Texts: texts, Insight: asked, Demo: true, Logger: quiet})
 	must("pages")
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

@@ -21,7 +21,7 @@ import (
 
 // patience bounds the whole walk through the pages, and each wait in it.
 const (
-	patience     = 2 * time.Minute
+	patience     = 5 * time.Minute
 	waitForEach  = 20 * time.Second
 	lookInterval = 50 * time.Millisecond
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -159,18 +160,32 @@ func TestWeight(t *testing.T) {
 	if len(page.body) > maxPage {
 		t.Errorf("the search page has %d bytes, want at most %d", len(page.body), maxPage)
 	}
-	script := regexp.MustCompile(`src="(/static/app[^"]+)"`).FindStringSubmatch(page.body)
-	if script == nil {
-		t.Fatal("the page has no script")
+	scripts := regexp.MustCompile(`src="(/static/[^"]+)"`).FindAllStringSubmatch(page.body, -1)
+	if len(scripts) != 2 {
+		t.Fatalf("the page has the scripts %v", scripts)
 	}
-	file := v.get(script[1])
+	sum := 0
+	for _, m := range scripts {
+		sum += weightOf(t, v, m[1])
+	}
+	if sum > maxScript {
+		t.Errorf("the scripts have %d bytes, want at most %d", sum, maxScript)
+	}
+}
+
+// weightOf is the size of a script with what it imports at its beginning, in bytes.
+func weightOf(t *testing.T, v *visitor, address string) int {
+	t.Helper()
+	file := v.get(address)
 	file.wants(t, http.StatusOK)
-	if len(file.body) > maxScript {
-		t.Errorf("the script has %d bytes, want at most %d", len(file.body), maxScript)
-	}
 	if got := file.Header.Get("Cache-Control"); got != immutable {
-		t.Errorf("Cache-Control is %q", got)
+		t.Errorf("%s: Cache-Control is %q", address, got)
 	}
+	sum := len(file.body)
+	for _, m := range regexp.MustCompile(`(?m)^import [^"\n]*"\./([^"]+)"`).FindAllStringSubmatch(file.body, -1) {
+		sum += weightOf(t, v, path.Join(path.Dir(address), m[1]))
+	}
+	return sum
 }
 
 func TestLearning(t *testing.T) {

@@ -57,6 +57,9 @@ func TestEveryTextExists(t *testing.T) {
 	for _, id := range []string{
 		"level.all", "level.beginner", "level.intermediate", "level.advanced", "availability.open", "availability.upcoming", "availability.closed",
 		"state.any", "state.draft", "state.published", "state.archived", "language.en", "language.fr", "language.zh-Hans",
+		"push_reason.unregistered", "push_reason.sender-mismatch", "push_reason.invalid-argument", "push_reason.quota-exceeded", "push_reason.unavailable",
+		"push_reason.internal", "push_reason.network", "push_reason.unauthenticated", "push_reason.third-party-auth", "push_reason.not-configured",
+		"push_reason.no-device", "push_reason.daily-cap", "push_reason.expired", "push_reason.invisible",
 		"sort.relevance", "sort.rating", "sort.newest", "sort.popular", "sort.title", "sort.duration",
 		"action.enroll", "action.continue", "action.again", "action.sign-in", "action.enrolled", "action.upcoming", "action.closed", "action.archived", "action.draft",
 		"page.sign_in.role_learner", "page.sign_in.role_editor", "page.sign_in.role_admin",

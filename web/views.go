@@ -21,15 +21,18 @@ const (
 	viewCourse  = "course"
 	viewLesson  = "lesson"
 	viewMe      = "me"
+	viewInbox   = "inbox"
+	viewPush    = "push"
 	viewErase   = "erase"
 	viewAdmin   = "admin"
 	viewInsight = "insight"
 	viewFix     = "fix"
 	viewSignIn  = "signin"
+	viewOffline = "offline"
 	viewError   = "error"
 )
 
-var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewError}
+var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewInbox, viewPush, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewOffline, viewError}
 
 // views holds every page, parsed once for each language: a template's words are bound to its printer.
 type views struct {
@@ -62,6 +65,7 @@ func funcs(p *locales.Printer, files *assets) template.FuncMap {
 		"asset": files.url,
 		"lines": paragraphs,
 		"dict":  func(pairs ...any) map[string]any { return args(pairs) },
+		"words": func(shell bool) map[string]any { return scriptWords(p, shell) },
 	}
 }
 
@@ -96,11 +100,13 @@ type layout struct {
 	Actor      *catalog.Actor // nil when nobody is signed in
 	Admin      bool           // who administers
 	Done       string         // what the last action did, already in words
+	Left       bool           // somebody has just signed out or deleted the account
 	Section    string         // which entry of the navigation is this page
 	Kind       string         // of Open Graph
 	LD         any            // JSON-LD
 	Unlisted   bool
 	WholeBox   bool // the page has a search box of its own
+	Shell      bool // the page is drawn by the browser, from what the device keeps
 	Body       any
 }
 
@@ -137,6 +143,7 @@ func (p *pages) complete(r *http.Request, v *visit, l *layout) {
 	if done := q.Get("done"); doneTexts[done] != "" && l.Done == "" {
 		l.Done = v.text.Text(doneTexts[done], nil)
 	}
+	l.Left = q.Get("done") == "signed-out" || q.Get("done") == "erased"
 	q.Del("done")
 	q.Del("locale")
 	path := r.URL.EscapedPath()

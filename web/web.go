@@ -23,6 +23,7 @@ import (
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Keys     *identity.Keyring // not needed yet: Sessions verifies one-time links
 	Texts    *locales.Bundle
 	Insight  *insight.Store // counts searches and reports to administrators; nil: neither
+	Push     *push.Push     // the outbox, shown to administrators; nil: it is not
 
 	Address   func(*http.Request) string // of a visitor, behind whatever proxies; nil: of the connection
 	Demo      bool                       // offer to sign in as a sample person, on a loopback address only
@@ -50,6 +52,7 @@ type pages struct {
 	public  *url.URL // nil when unknown
 	files   *assets
 	views   *views
+	offline []byte // the service worker
 	origins *http.CrossOriginProtection
 	sitemap sitemapCache
 	turns   *semaphore.Weighted // one for each search
@@ -83,6 +86,9 @@ func New(cfg Config) (http.Handler, error) {
 	if p.views, err = loadViews(cfg.Texts, p.files); err != nil {
 		return nil, err
 	}
+	if p.offline, err = makeWorker(p.views, p.files); err != nil {
+		return nil, err
+	}
 	p.router = newRouter(p)
 	return p, nil
 }
@@ -99,7 +105,7 @@ func publicURL(s string) (*url.URL, error) {
 }
 
 // policy is the Content-Security-Policy of every page: all that it needs comes from here, and nobody frames it.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // ServeHTTP implements [http.Handler].

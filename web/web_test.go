@@ -21,6 +21,7 @@ import (
 	"github.com/carrel-lms/carrel/identity"
 	"github.com/carrel-lms/carrel/insight"
 	"github.com/carrel-lms/carrel/locales"
+	"github.com/carrel-lms/carrel/push"
 	"github.com/carrel-lms/carrel/search"
 	coursesync "github.com/carrel-lms/carrel/sync"
 )
@@ -32,7 +33,12 @@ type site struct {
 	index   *search.Index
 	keys    *identity.Keyring
 	insight *insight.Store
+	push    *push.Push
 	server  *httptest.Server
+
+	sessions *identity.Sessions
+	local    *bolt.DB
+	texts    *locales.Bundle
 }
 
 // options change what newSite makes.
@@ -40,6 +46,7 @@ type options struct {
 	demo   bool
 	public string
 	api    http.Handler // answers /v2/, as the server's front would
+	line   *line        // the whole front answers, through this
 }
 
 func newSite(t *testing.T, o options) *site {
@@ -58,23 +65,30 @@ func newSite(t *testing.T, o options) *site {
 	if err := coursesync.CatchUp(t.Context(), s.catalog.Log(), s.index); err != nil {
 		t.Fatal(err)
 	}
-	local := must[*bolt.DB](t)(bolt.Open(filepath.Join(dir, "local.db"), 0o600, &bolt.Options{Timeout: time.Second}))
-	t.Cleanup(func() { _ = local.Close() })
+	s.local = must[*bolt.DB](t)(bolt.Open(filepath.Join(dir, "local.db"), 0o600, &bolt.Options{Timeout: time.Second}))
+	t.Cleanup(func() { _ = s.local.Close() })
 	s.keys = must[*identity.Keyring](t)(identity.OpenKeyring(filepath.Join(dir, "secrets"), nil))
-	sessions := must[*identity.Sessions](t)(identity.NewSessions(local, s.keys, nil))
-	texts := must[*locales.Bundle](t)(locales.Load(""))
+	s.sessions = must[*identity.Sessions](t)(identity.NewSessions(s.local, s.keys, nil))
+	s.texts = must[*locales.Bundle](t)(locales.Load(""))
 	s.insight = must[*insight.Store](t)(insight.Open(insight.Config{Path: filepath.Join(dir, "insight.db"), Logger: logger}))
 	t.Cleanup(func() { _ = s.insight.Close() })
+	s.push = must[*push.Push](t)(push.Open(t.Context(), push.Config{Path: filepath.Join(dir, "push.db"), Catalog: s.catalog, Texts: s.texts, Logger: logger}))
+	t.Cleanup(func() { _ = s.push.Close() })
 	pages := must[http.Handler](t)(New(Config{
-		Catalog: s.catalog, Search: s.index, Sessions: sessions, Keys: s.keys, Texts: texts, Demo: o.demo, PublicURL: o.public, Logger: logger,
-		Insight: s.insight,
+		Catalog: s.catalog, Search: s.index, Sessions: s.sessions, Keys: s.keys, Texts: s.texts, Demo: o.demo, PublicURL: o.public, Logger: logger,
+		Insight: s.insight, Push: s.push,
 	}))
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	if o.api != nil {
 		mux.Handle("/v2/", o.api)
 	}
-	s.server = httptest.NewServer(mux)
+	var front http.Handler = mux
+	if o.line != nil {
+		o.line.to = frontOf(s, pages)
+		front = o.line
+	}
+	s.server = httptest.NewServer(front)
 	t.Cleanup(s.server.Close)
 	return s
 }
@@ -136,7 +150,7 @@ func fill(tx *catalog.Tx) error {
 		put(tx.PutContent(id, catalog.Content{
 			Modules: []catalog.Module{{ID: "m1", Position: 1, Title: map[catalog.Locale]string{"en": "Beginnings", "fr": "Débuts"}}},
 			Lessons: []catalog.Lesson{
-				{ID: "l1", Module: "m1", Position: 1, Title: map[catalog.Locale]string{"en": "Variables"}, DurationMinutes: 20, Body: map[catalog.Locale]string{"en": "<p>A name for a <em>value</em>.</p>"}},
+				{ID: "l1", Module: "m1", Position: 1, Title: map[catalog.Locale]string{"en": "Variables"}, DurationMinutes: 20, Body: map[catalog.Locale]string{"en": "<p>A name for a <em>value</em>.</p><pre>wide = \"" + strings.Repeat("x", 300) + "\"</pre>"}},
 				{ID: "l2", Module: "m1", Position: 2, Title: map[catalog.Locale]string{"en": "Loops"}, DurationMinutes: 25, Body: map[catalog.Locale]string{"en": "<p>Again and again.</p>"}},
 			},
 		}, catalog.Cond{}))

@@ -23,6 +23,7 @@ type place struct {
 	emptied coursesync.Seq // not 0: access was lost at this place, and the channel is being emptied: all that was made up to there is deleted
 	created coursesync.Seq // of the caller's enrollment, by which the cursor names the channel of a course; 0: it is named in full
 	again   bool           // it is being emptied, and may be read again: not in the cursor
+	from    coursesync.Seq // what is as old or older is not sent, but for kinds that are sent as a whole (dialect.whole): not in the cursor
 }
 
 // reach is up to where the phone has heard of deletions: those below it may be forgotten.
@@ -49,7 +50,7 @@ type cursor struct {
 // HMAC over all of it. It holds no secret, but whoever could write one could have the ids of another's channel deleted to them, and so read them. Equal
 // places give equal cursors, which is what lets pages be shared.
 const (
-	cursorVersion = 1
+	cursorVersion = 2
 	cursorHash    = 6        // bytes of each hash: against accidents; the HMAC is against design
 	cursorMAC     = 12       // bytes: 2^96 guesses
 	maxCursor     = 12 << 10 // bytes of base64: MaxCourses places, and all that are named unless most of them have the longest ids
@@ -79,7 +80,7 @@ func (s *Service) head(c *cursor) []byte {
 // encode writes a cursor.
 func (s *Service) encode(c *cursor) string {
 	b := s.head(c)
-	var last, made coursesync.Seq
+	var last place // numbers are written as differences to those before of their sort, which are small where places began or moved together
 	for i := range c.places {
 		p := &c.places[i]
 		sort := placeNamed
@@ -104,14 +105,14 @@ func (s *Service) encode(c *cursor) string {
 			b = binary.AppendUvarint(b, uint64(len(p.channel)))
 			b = append(b, p.channel...)
 		case placeEnrolled:
-			b = appendDelta(b, &made, p.created)
+			b = appendDelta(b, &last.created, p.created)
 		}
-		b = appendDelta(b, &last, p.at)
+		b = appendDelta(b, &last.at, p.at)
 		if p.base != 0 {
-			b = appendDelta(b, &last, p.base)
+			b = appendDelta(b, &last.base, p.base)
 		}
 		if p.emptied != 0 {
-			b = appendDelta(b, &last, p.emptied)
+			b = appendDelta(b, &last.emptied, p.emptied)
 		}
 	}
 	return base64.RawURLEncoding.EncodeToString(append(b, s.mac(b)...))
@@ -130,21 +131,21 @@ func (s *Service) mac(b []byte) []byte {
 	return h.Sum(nil)[:cursorMAC]
 }
 
-// decode reads a cursor for a request. Errors: fault.InvalidParameter for what is no cursor, fault.CursorExpired for one of another log, of another
-// key, of another subject, locale or fields: the phone starts over.
+// decode reads a cursor for a request. Errors: fault.InvalidCursor for what is no cursor, fault.CursorExpired for one of another log, of another
+// key or version, of another subject, locale or fields: the phone starts over.
 func (s *Service) decode(text string, r *Request) (*cursor, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	const least = 1 + 3*cursorHash + cursorMAC
-	if len(text) > maxCursor || err != nil || len(raw) < least || raw[0] != cursorVersion {
+	if len(text) > maxCursor || err != nil || len(raw) < least {
 		return nil, fault.New("delta.cursor", fault.InvalidCursor)
 	}
 	body, sum := raw[:len(raw)-cursorMAC], raw[len(raw)-cursorMAC:]
 	if !hmac.Equal(sum, s.mac(body)) {
 		return nil, expired()
 	}
-	c := &cursor{subject: r.Actor.Subject, locale: r.Locale, fields: r.Fields}
+	c := &cursor{subject: r.Actor.Subject, locale: r.Locale, fields: r.form()}
 	want := s.head(c)
-	if open := s.head(&cursor{locale: r.Locale, fields: r.Fields}); bytes.HasPrefix(body, open) {
+	if open := s.head(&cursor{locale: r.Locale, fields: c.fields}); bytes.HasPrefix(body, open) {
 		c.subject, want = "", open // it has nothing private
 	}
 	if !bytes.HasPrefix(body, want) {
@@ -158,7 +159,7 @@ func (s *Service) decode(text string, r *Request) (*cursor, error) {
 
 // read reads the places; those of enrollments get their channel later.
 func (c *cursor) read(b []byte, subject catalog.LearnerID) bool {
-	var last, made coursesync.Seq
+	var last place
 	for len(b) > 0 {
 		flags := b[0]
 		b = b[1:]
@@ -171,21 +172,21 @@ func (c *cursor) read(b []byte, subject catalog.LearnerID) bool {
 			p.channel = catalog.LearnerChannel(subject)
 		case placeNamed:
 			n, width := binary.Uvarint(b)
-			if ok = width > 0 && n <= uint64(len(b)-width); ok {
+			if ok = width > 0 && n <= uint64(len(b)-width); ok { //nolint:gosec // not negative
 				p.channel = coursesync.Channel(b[width : width+int(n)]) //nolint:gosec // no longer than b
 				b = b[width+int(n):]                                    //nolint:gosec // the same
 			}
 		case placeEnrolled:
-			ok = takeDelta(&b, &made, &p.created)
+			ok = takeDelta(&b, &last.created, &p.created)
 		default:
 			ok = false
 		}
-		ok = ok && takeDelta(&b, &last, &p.at)
+		ok = ok && takeDelta(&b, &last.at, &p.at)
 		if ok && flags&placeFilling != 0 {
-			ok = takeDelta(&b, &last, &p.base)
+			ok = takeDelta(&b, &last.base, &p.base)
 		}
 		if ok && flags&placeEmptying != 0 {
-			ok = takeDelta(&b, &last, &p.emptied)
+			ok = takeDelta(&b, &last.emptied, &p.emptied)
 		}
 		if !ok {
 			return false

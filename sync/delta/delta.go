@@ -8,7 +8,7 @@
 // of their channel and kind rises; and a place below the floor is expired. What the caller may read is decided anew for each page, in the same view
 // as the page. See DESIGN.md.
 //
-// The package knows neither HTTP nor the client databases' dialects, which are in package api and in watermelon.go and rxdb.go.
+// The package knows neither HTTP nor the client databases' dialects, which are in package api; and the client databases' tables in dialect.go and the files that use it.
 package delta
 
 import (
@@ -62,6 +62,7 @@ type Service struct {
 	cfg     Config
 	tip     atomic.Pointer[tip]
 	runs    sharedRuns
+	builds  chan struct{} // holds one token for each large answer to WatermelonDB
 }
 
 // tip is how far the public channel is.
@@ -101,6 +102,7 @@ func New(cfg Config) *Service {
 	}
 	return &Service{
 		catalog: cfg.Catalog, log: cfg.Catalog.Log().ID(), key: cfg.Catalog.Secret("cursor"), cfg: cfg, runs: sharedRuns{byKey: map[runKey]run{}},
+		builds: make(chan struct{}, maxBuilds),
 	}
 }
 
@@ -113,6 +115,8 @@ type Request struct {
 	Locale   catalog.Locale
 	Fields   Fields // "" is FieldsCard
 	Client   string // whose last mutation to tell; "" for none
+
+	dialect *dialect // nil: the protocol's own rows
 }
 
 // check fills in what is absent and refuses what is wrong in itself.

@@ -61,7 +61,7 @@ func (s *Service) digestPlaces(ctx context.Context, r *Request, w *wish) (places
 				continue
 			}
 			if r.Cursor != "" {
-				g, err := gatherFrom(v, p, 1, MaxLimit, FieldsCard)
+				g, err := gatherFrom(v, p, &Request{Fields: FieldsCard}, 1, MaxLimit)
 				if err != nil {
 					return err
 				}
@@ -87,10 +87,10 @@ func (s *Service) sum(ctx context.Context, places []place) (d Digest, same bool,
 		}
 		for ended := false; !ended; {
 			err := s.catalog.View(ctx, func(v *catalog.View) error {
-				g, err := gatherFrom(v, &p, MaxLimit, MaxLimit, FieldsCard)
+				g, err := gatherFrom(v, &p, &Request{Fields: FieldsCard}, MaxLimit, MaxLimit)
 				for _, ch := range g.changes {
 					if ch.shown == asIs {
-						sums[ch.Kind].Add(ch.Kind, rowID(&ch.Change), ch.Seq)
+						sums[ch.Kind].Add(ch.Kind, ch.id, ch.Seq)
 					}
 				}
 				p.at, ended = g.until, g.ended

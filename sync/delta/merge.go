@@ -69,7 +69,10 @@ func docOf[T any](m *Mutation) (T, error) {
 
 // cond is the condition of a mutation that does not merge.
 func (m *Mutation) cond() catalog.Cond {
-	if m.Base == 0 {
+	switch {
+	case m.agreed:
+		return catalog.Cond{}
+	case m.Base == 0:
 		return catalog.Cond{MustNotExist: true}
 	}
 	return catalog.Cond{Version: m.Base}
@@ -150,7 +153,7 @@ func (p *Push) bookmark(tx *catalog.Tx, m *Mutation) (Status, error) {
 	if err != nil {
 		return Rejected, err
 	}
-	if exists && mark.Value.By != p.Client && (m.Base == 0 || mark.Version != m.Base) {
+	if exists && !m.agreed && mark.Value.By != p.Client && (m.Base == 0 || mark.Version != m.Base) {
 		return Conflicts, fault.New("delta.Push", fault.LostUpdate)
 	}
 	return goneAlready(exists, func() error { return tx.DeleteBookmark(who, id) })
@@ -170,7 +173,7 @@ func (p *Push) prefer(tx *catalog.Tx, m *Mutation) (Status, error) {
 		value = doc.Value
 	}
 	if !all.Set(m.Key, value) {
-		return Rejected, badMutation("/key", fault.BadValue, "is no preference", "allowed", "locale, timezone")
+		return Rejected, badMutation("/key", fault.BadValue, "is no preference", "allowed", strings.Join(catalog.PreferenceNames(), ", "))
 	}
 	return Applied, tx.PutPreferences(p.Actor.Subject, all)
 }

@@ -37,6 +37,7 @@ type world struct {
 	own    mine
 	backup []byte
 	saved  mine
+	dialectDevices
 }
 
 // mine is what learners have: by learner and key.
@@ -538,6 +539,12 @@ func soak() bool { return os.Getenv("CARREL_SOAK") != "" }
 // TestModel lets learners, editors and phones do at random what they do: phones lose answers and come back after months, the server is restarted and
 // restored, access is gained and lost. In the end every phone must hold exactly what its learner may see, and nothing that was acknowledged is lost.
 func TestModel(t *testing.T) {
+	runModel(t, (*world).actions, (*world).settle)
+}
+
+// runModel runs histories: what can happen, and what must hold in the end.
+func runModel(t *testing.T, actions func(*world) map[string]func(*rapid.T), settle func(*world)) {
+	t.Helper()
 	checks := "1000"
 	if soak() {
 		checks = "20000"
@@ -554,8 +561,8 @@ func TestModel(t *testing.T) {
 			_ = w.c.Close()
 			_ = os.RemoveAll(w.dir)
 		}()
-		rt.Repeat(w.actions())
-		w.settle()
+		rt.Repeat(actions(w))
+		settle(w)
 	})
 }
 

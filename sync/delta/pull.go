@@ -61,6 +61,8 @@ type run struct {
 type change struct {
 	coursesync.Change
 	shown  shown
+	kind   coursesync.Kind    // of the row: the change's own, but for an alias
+	id     string             // of the row
 	hidden []catalog.CourseID // of a course's prerequisites those that its readers do not see
 }
 
@@ -121,7 +123,7 @@ func (s *Service) Pull(ctx context.Context, r Request) (*Page, error) {
 
 // follow reads the request's cursor and brings it into agreement with what the caller asks for and may read now.
 func (s *Service) follow(a *access, r *Request, w *wish) (*cursor, error) {
-	c := &cursor{locale: r.Locale, fields: r.Fields}
+	c := &cursor{locale: r.Locale, fields: r.form()}
 	if r.Cursor != "" {
 		var err error
 		if c, err = s.decode(r.Cursor, r); err != nil {
@@ -211,7 +213,8 @@ func (c *cursor) begin(a *access, ch coursesync.Channel) error {
 	}
 	p := place{channel: ch}
 	p.base = max(a.view.Log().Last(ch), a.view.Log().Floor(ch, kindsOf(ch)...))
-	if id, ok := strings.CutPrefix(string(ch), coursePrefix); ok && !a.actor.Anonymous() {
+	if id, ok := strings.CutPrefix(string(ch), coursePrefix); ok {
+		p.base = a.view.Head() // as good a base, and the same for all courses that begin together: a thousand fit a cursor
 		list, err := a.enrolled()
 		if err != nil {
 			return err
@@ -257,7 +260,7 @@ func (s *Service) gather(v *catalog.View, c *cursor, r *Request, w *wish) ([]run
 			one.place = p
 		} else {
 			var err error
-			if one, err = gatherFrom(v, p, r.Limit-rows, MaxLimit-looked, r.Fields); err != nil {
+			if one, err = gatherFrom(v, p, r, r.Limit-rows, MaxLimit-looked); err != nil {
 				return nil, err
 			}
 			one.key = key
@@ -273,7 +276,7 @@ func (s *Service) gather(v *catalog.View, c *cursor, r *Request, w *wish) ([]run
 }
 
 // gatherFrom copies the next changes of a channel: at most so many rows, looking at most at so many changes.
-func gatherFrom(v *catalog.View, p *place, rows, looks int, fields Fields) (g run, err error) {
+func gatherFrom(v *catalog.View, p *place, r *Request, rows, looks int) (g run, err error) {
 	g.place, g.until, g.ended = p, p.at, true
 	size := 0
 	for ch := range v.Log().Changes(p.channel, p.at) {
@@ -282,16 +285,19 @@ func gatherFrom(v *catalog.View, p *place, rows, looks int, fields Fields) (g ru
 			break
 		}
 		g.looked++
-		one := change{Change: ch}
-		if one.shown, err = p.show(v, &ch); err != nil {
+		one := change{Change: ch, kind: ch.Kind}
+		if one.shown, err = p.show(v, &ch, r.dialect); err != nil {
 			return g, err
 		}
 		if g.until = ch.Seq; one.shown == nothing {
 			continue
 		}
+		if err := r.dialect.name(v, &one); err != nil {
+			return g, err
+		}
 		if one.Body = nil; one.shown == asIs {
 			one.Body = slices.Clone(ch.Body)
-			if fields == FieldsFull && ch.Kind == catalog.KindCourse {
+			if r.Fields == FieldsFull && ch.Kind == catalog.KindCourse {
 				if one.hidden, err = v.HiddenPrerequisites(ch); err != nil {
 					return g, err
 				}
@@ -304,8 +310,8 @@ func gatherFrom(v *catalog.View, p *place, rows, looks int, fields Fields) (g ru
 }
 
 // show decides what a reader gets of a change of a channel.
-func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
-	if !slices.Contains(kindsOf(p.channel), ch.Kind) {
+func (p *place) show(v *catalog.View, ch *coursesync.Change, d *dialect) (shown, error) {
+	if !d.takes(p, ch) {
 		return nothing, nil
 	}
 	now, ever := true, true
@@ -315,17 +321,20 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 		now, ever, err = catalog.PublishedIn(*ch)
 	case catalog.KindCourseStats:
 		now, ever, err = v.Published(catalog.CourseID(ch.Key))
+	case catalog.KindAlias:
+		_, _, now, err = v.AliasOf(d.who, ch)
+		now, ever = false, now // a surplus id is one to forget
 	}
 	deleted := ch.Op == coursesync.OpDelete || !now
 	switch {
 	case err != nil || !ever:
 		return nothing, err
 	case p.emptied != 0:
-		if ch.Created > p.emptied {
-			return nothing, nil // made after the phone had anything of this channel
+		if first, err := firstShown(v, ch); err != nil || first > p.emptied {
+			return nothing, err // after the phone had anything of this channel
 		}
 		return removed, nil
-	case deleted && ch.Seq <= p.base:
+	case deleted && d.silent(p, ch):
 		return nothing, nil // this pass brought nothing of it
 	case deleted:
 		return removed, nil
@@ -333,9 +342,21 @@ func (p *place) show(v *catalog.View, ch *coursesync.Change) (shown, error) {
 	return asIs, nil
 }
 
+// firstShown is when readers could first hear of an entity: when it was made, but of a course and its numbers not before that was published.
+func firstShown(v *catalog.View, ch *coursesync.Change) (first coursesync.Seq, err error) {
+	switch ch.Kind {
+	case catalog.KindCourse:
+		first, err = catalog.FirstPublishedIn(*ch)
+	case catalog.KindCourseStats:
+		first, err = v.FirstPublished(catalog.CourseID(ch.Key))
+	}
+	return max(first, ch.Created), err
+}
+
 // encodeRuns makes rows of what was gathered, and shares what others ask for too.
 func (s *Service) encodeRuns(runs []run, r *Request) error {
 	pr := s.projector(r.Locale, r.Fields)
+	pr.dialect = r.dialect
 	for i := range runs {
 		one := &runs[i]
 		if one.rows != nil {

@@ -23,6 +23,8 @@ type Mutation struct {
 	Op   string          `json:"op"`  // "upsert" or "delete"
 	Base coursesync.Seq  `json:"base,omitempty"`
 	Doc  json.RawMessage `json:"doc,omitempty"`
+
+	agreed bool // Base was compared already, in the same transaction
 }
 
 // Push is what a client sends: mutations in order of their numbers, without gaps.
@@ -52,7 +54,7 @@ var statuses = []Status{Applied, Merged, Conflicts, Rejected}
 func (s Status) code() byte {
 	for i, known := range statuses {
 		if s == known {
-			return byte(i) //nolint:gosec // a few
+			return byte(i)
 		}
 	}
 	return 0
@@ -124,7 +126,7 @@ func (p *Push) check() error {
 		m := &p.Mutations[i]
 		at := fmt.Sprintf("/mutations/%d", i)
 		switch {
-		case m.N == 0 || m.N != p.Mutations[0].N+uint64(i): //nolint:gosec // not negative
+		case m.N == 0 || m.N != p.Mutations[0].N+uint64(i):
 			return fault.Invalid(op, fault.BadField(at+"/n", fault.BadValue, "numbers count from 1 and follow each other", "allowed", "1, 2, 3 …"))
 		case m.Op != opUpsert && m.Op != opDelete:
 			return fault.Invalid(op, fault.BadField(at+"/op", fault.BadValue, "is upsert or delete", "allowed", "upsert, delete"))
@@ -218,12 +220,20 @@ func (s *Service) one(tx *catalog.Tx, p *Push, m *Mutation) (Result, error) {
 		r.Status, r.Version = Conflicts, tx.VersionOf(r.kind, r.key)
 		return r, nil
 	}
-	switch fault.KindOf(err) {
-	case fault.KindInvalid, fault.KindForbidden, fault.KindNotFound, fault.KindConflict, fault.KindTooLarge, fault.KindUnprocessable:
+	if refusal(err) {
 		r.Status, r.Err, r.Version = Rejected, err, tx.VersionOf(r.kind, r.key)
 		return r, nil
 	}
 	return r, err
+}
+
+// refusal tells an error that is about one mutation from one that ends the push.
+func refusal(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.KindInvalid, fault.KindForbidden, fault.KindNotFound, fault.KindConflict, fault.KindTooLarge, fault.KindUnprocessable:
+		return true
+	}
+	return false
 }
 
 // showCurrent fills in what clients need after a merge or a conflict.
@@ -237,7 +247,7 @@ func (s *Service) showCurrent(ctx context.Context, p *Push, out *Pushed) error {
 			row := Row{Kind: r.kind, ID: catalog.WithoutLearner(r.key), Op: opDelete}
 			if ch, ok := v.Log().Get(r.kind, r.key); ok {
 				ch.Body = append([]byte(nil), ch.Body...)
-				one := change{Change: ch}
+				one := change{Change: ch, kind: ch.Kind, id: row.ID}
 				if ch.Op == coursesync.OpDelete {
 					one.shown = removed
 				}

@@ -124,9 +124,10 @@ type AssetRow struct {
 	Lesson    *string `json:"lesson"` // id of its row
 	Name      string  `json:"name"`
 	MediaType string  `json:"media_type"`
-	URL       string  `json:"url"`
+	URL       string  `json:"url"` // one that begins with a stroke is a path of this server
 	Size      int64   `json:"size"`
 	SHA256    string  `json:"sha256"`
+	Priority  int     `json:"priority"` // the lower, the earlier to fetch; of equals the smaller first
 }
 
 // EnrollmentRow is the caller's enrollment in a course.
@@ -170,6 +171,7 @@ type BookmarkRow struct {
 // PreferenceRow is one preference.
 type PreferenceRow struct {
 	ID    string `json:"id"` // its name
+	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
@@ -194,9 +196,10 @@ type NotificationRow struct {
 
 // projector shows entities in one locale.
 type projector struct {
-	locale catalog.Locale
-	full   bool
-	notice func(catalog.Locale, catalog.Notification) (title, body string)
+	locale  catalog.Locale
+	full    bool
+	dialect *dialect // nil: rows as [Row]
+	notice  func(catalog.Locale, catalog.Notification) (title, body string)
 }
 
 func (s *Service) projector(l catalog.Locale, f Fields) *projector {
@@ -205,6 +208,9 @@ func (s *Service) projector(l catalog.Locale, f Fields) *projector {
 
 // encode makes the JSON of a row.
 func (pr *projector) encode(ch *change) (json.RawMessage, error) {
+	if pr.dialect != nil {
+		return pr.columns(ch)
+	}
 	row, err := pr.row(ch)
 	if err != nil {
 		return nil, err
@@ -224,17 +230,23 @@ func encodeRow(v any) (json.RawMessage, error) {
 
 // row makes the row of a change.
 func (pr *projector) row(ch *change) (Row, error) {
-	row := Row{Kind: ch.Kind, ID: rowID(&ch.Change), Op: opUpsert, Version: ch.Seq}
+	row := Row{Kind: ch.kind, ID: ch.id, Op: opUpsert, Version: ch.Seq}
 	if ch.shown == removed {
 		row.Op = opDelete
 		return row, nil
 	}
 	var err error
-	row.Doc, err = pr.doc(&ch.Change, row.ID)
-	if c, ok := row.Doc.(CourseRow); ok && c.CourseMore != nil {
+	row.Doc, err = pr.shownDoc(ch)
+	return row, err
+}
+
+// shownDoc makes the document of a change, without what its readers do not see.
+func (pr *projector) shownDoc(ch *change) (any, error) {
+	doc, err := pr.doc(&ch.Change, rowID(&ch.Change))
+	if c, ok := doc.(CourseRow); ok && c.CourseMore != nil {
 		c.Prerequisites = slices.DeleteFunc(c.Prerequisites, func(id catalog.CourseID) bool { return slices.Contains(ch.hidden, id) })
 	}
-	return row, err
+	return doc, err
 }
 
 // rowID is the key of an entity without the learner.
@@ -336,7 +348,8 @@ func (pr *projector) content(ch *coursesync.Change, id string) (any, error) {
 	}
 	return as(ch, func(s catalog.Stored[catalog.Asset]) any {
 		a := s.Value
-		row := AssetRow{ID: id, Course: course, Name: a.Name, MediaType: a.MediaType, URL: a.URL, Size: a.Size, SHA256: a.SHA256}
+		row := AssetRow{ID: id, Course: course, Name: a.Name, MediaType: a.MediaType, Size: a.Size, SHA256: a.SHA256, Priority: a.Priority}
+		row.URL = catalog.AssetURL(catalog.CourseID(course), a)
 		if a.Lesson != "" {
 			lesson := course + "/" + a.Lesson
 			row.Lesson = &lesson
@@ -381,7 +394,7 @@ func (pr *projector) own(ch *coursesync.Change, id string) (any, error) {
 			return NotificationRow{id, s.Value.Rule, s.Value.Subject, title, body, s.Value.At, s.Value.Read}
 		})
 	case catalog.KindPreference:
-		return as(ch, func(s catalog.Stored[catalog.Preference]) any { return PreferenceRow{id, s.Value.Value} })
+		return as(ch, func(s catalog.Stored[catalog.Preference]) any { return PreferenceRow{id, id, s.Value.Value} })
 	}
 	return nil, fault.New("delta.row", fault.Internal).WithFix("no row is made of a %s", ch.Kind)
 }

@@ -36,7 +36,7 @@ func (s *Service) shares(v *catalog.View, p *place, rows, looks int, r *Request)
 	if p.emptied != 0 || p.channel != catalog.ChannelCatalog && !strings.HasPrefix(string(p.channel), orgPrefix) {
 		return nil
 	}
-	return &runKey{p.channel, p.at, p.base, v.Log().Last(p.channel), v.Log().Last(catalog.ChannelCatalog), rows, looks, r.Locale, r.Fields}
+	return &runKey{p.channel, p.at, p.base, v.Log().Last(p.channel), v.Log().Last(catalog.ChannelCatalog), rows, looks, r.Locale, r.form()}
 }
 
 func (s *sharedRuns) get(key *runKey) (run, bool) {

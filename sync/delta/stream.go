@@ -67,7 +67,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		if err := log.Wait(ctx, past); err != nil {
 			return err
 		}
-		moved := map[coursesync.Channel]struct{}{}
+		moved := movement{}
 		ended := false
 		for !ended {
 			if past, ended, err = h.read(ctx, past, moved); err != nil {
@@ -84,7 +84,7 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // read notes the channels in which readers see something new, in one short view.
-func (h *Hub) read(ctx context.Context, past coursesync.Seq, moved map[coursesync.Channel]struct{}) (next coursesync.Seq, ended bool, err error) {
+func (h *Hub) read(ctx context.Context, past coursesync.Seq, moved movement) (next coursesync.Seq, ended bool, err error) {
 	next, ended = past, true
 	err = h.s.catalog.View(ctx, func(v *catalog.View) error {
 		looked := 0
@@ -98,15 +98,15 @@ func (h *Hub) read(ctx context.Context, past coursesync.Seq, moved map[coursesyn
 				continue
 			}
 			p := place{channel: ch.Channel}
-			what, err := p.show(v, &ch)
+			what, err := p.show(v, &ch, nil)
 			if err != nil {
 				return err
 			}
-			if what != nothing || ch.Kind == catalog.KindMembership {
-				moved[ch.Channel] = struct{}{}
+			if what != nothing || ch.Kind == catalog.KindMembership || ch.Kind == catalog.KindAlias {
+				moved.note(ch.Channel, ch.Kind)
 			}
 			if ch.Kind == catalog.KindCourse && what != nothing { // its lessons come and go with it
-				moved[catalog.ContentChannel(catalog.CourseID(ch.Key))] = struct{}{}
+				moved.note(catalog.ContentChannel(catalog.CourseID(ch.Key)), contentKinds...)
 			}
 		}
 		next = max(next, v.Log().Head())
@@ -115,14 +115,44 @@ func (h *Hub) read(ctx context.Context, past coursesync.Seq, moved map[coursesyn
 	return next, ended, err
 }
 
+// movement is which kinds moved in which channels.
+type movement map[coursesync.Channel]map[coursesync.Kind]bool
+
+func (m movement) note(ch coursesync.Channel, kinds ...coursesync.Kind) {
+	if m[ch] == nil {
+		m[ch] = map[coursesync.Kind]bool{}
+	}
+	for _, kind := range kinds {
+		m[ch][kind] = true
+	}
+}
+
+// concerns reports whether kinds that moved are what a request asks for, or decide what it may have.
+func (r *Request) concerns(kinds map[coursesync.Kind]bool) bool {
+	if r.dialect == nil {
+		return len(kinds) > 1 || !kinds[catalog.KindAlias]
+	}
+	if kinds[catalog.KindMembership] || kinds[catalog.KindEnrollment] || kinds[catalog.KindAlias] {
+		return true
+	}
+	for kind := range kinds {
+		if r.dialect.kinds[kind] {
+			return true
+		}
+	}
+	return false
+}
+
 // tell wakes the listeners of channels.
-func (h *Hub) tell(moved map[coursesync.Channel]struct{}, seq coursesync.Seq) {
+func (h *Hub) tell(moved movement, seq coursesync.Seq) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.head = max(h.head, seq)
-	for ch := range moved {
+	for ch, kinds := range moved {
 		for l := range h.subs[ch] {
-			l.wake(ch, seq)
+			if l.request.concerns(kinds) {
+				l.wake(ch, seq)
+			}
 		}
 	}
 }

@@ -211,6 +211,7 @@ document.addEventListener("submit", async (e) => {
       return;
     }
     enrolled(f.action);
+    dispatchEvent(new Event("carrel:sent")); // there is something new to pull
     const url = new URL(done.url);
     const said = done.doc.querySelector("#status p");
     url.searchParams.delete("done");
@@ -220,6 +221,8 @@ document.addEventListener("submit", async (e) => {
     const status = document.getElementById("status");
     if (status) status.replaceChildren(...(said ? [document.adoptNode(said)] : []));
   } catch {
+    // A device that keeps the catalog takes what could not be sent (offline/kept.js).
+    if (!dispatchEvent(new CustomEvent("carrel:unsent", { cancelable: true, detail: { action: f.action, body } }))) return;
     announce(words.failed || "");
     alertLine(words.failed || "");
   } finally {

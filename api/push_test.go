@@ -1,0 +1,47 @@
+package api
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carrel-lms/carrel/catalog"
+)
+
+// TestPushDefaults: administrators set them for their organization, those of the whole server for all.
+func TestPushDefaults(t *testing.T) {
+	s := newServer(t)
+	const path = "/v2/push/defaults"
+	acme := catalog.Actor{Subject: "boss", Roles: []catalog.Role{catalog.RoleAdmin}, Org: "acme"}
+	s.want("401 unauthorized", ask{method: http.MethodGet, path: path})
+	s.want("403 forbidden", ask{method: http.MethodGet, path: path, as: learner})
+	s.want("403 forbidden", ask{method: http.MethodPut, path: path + "?org=", as: acme, body: m{}})
+	s.want("403 forbidden", ask{method: http.MethodGet, path: path + "?org=other", as: acme})
+	for _, bad := range []m{{"quiet_hours": "25:00-07:00"}, {"digest_at": "8"}, {"daily_cap": 101}, {"notify": m{"course_changed": "hourly"}}, {"theme": "dark"}} {
+		s.want("400 invalid-fields", ask{method: http.MethodPut, path: path, as: acme, body: bad})
+	}
+	want := m{"quiet_hours": "22:00-07:30", "digest_at": "07:00", "daily_cap": 3.0, "notify": m{"course_changed": "daily", "instructor_course": "off", "import_finished": nil}}
+	s.want("200", ask{method: http.MethodPut, path: path, as: acme, body: want})
+	for _, q := range []ask{{method: http.MethodGet, path: path, as: acme}, {method: http.MethodGet, path: path + "?org=acme", as: root}} {
+		if diff := cmp.Diff(want, s.want("200", q).json); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if got := s.want("200", ask{method: http.MethodGet, path: path, as: root}); got.json["quiet_hours"] != nil {
+		t.Errorf("for all: %v", got.json)
+	}
+}
+
+func TestPushTest(t *testing.T) {
+	s := newServer(t)
+	const path = "/v2/push/test"
+	body := m{"learner": learner.Subject, "device": "phone"}
+	s.want("401 unauthorized", ask{method: http.MethodPost, path: path, body: body})
+	s.want("403 forbidden", ask{method: http.MethodPost, path: path, as: learner, body: body})
+	s.want("404 not-found", ask{method: http.MethodPost, path: path, as: root, body: body})
+	s.want("201", ask{method: http.MethodPut, path: "/v2/me/devices/phone", as: learner, body: m{"token": "t", "platform": "ios", "locale": "fr"}})
+	if got := s.want("200", ask{method: http.MethodPost, path: path, as: root, body: body}); got.text("outcome") != "sent" {
+		t.Errorf("%v", got.json)
+	}
+}

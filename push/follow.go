@@ -1,0 +1,360 @@
+package push
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/carrel-lms/carrel/catalog"
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// An event's kind says what happened. Settled, it becomes a round of the same kind.
+const (
+	eventChanged   = "changed"   // a course, materially
+	eventPublished = "published" // a course, for the first time
+	eventImport    = "import"    // one is done
+)
+
+// event is something that happened and may still happen again before it is told.
+type event struct {
+	First  coursesync.Seq `json:"first"`
+	Last   coursesync.Seq `json:"last"`
+	At     time.Time      `json:"at"`     // when the first change was made
+	Begun  time.Time      `json:"begun"`  // when we saw the first
+	Latest time.Time      `json:"latest"` // and the last
+}
+
+// Name implements [coursesync.Follower].
+func (p *Push) Name() string { return "push" }
+
+// Cursor implements [coursesync.Follower].
+func (p *Push) Cursor(context.Context) (cursor coursesync.Cursor, err error) {
+	err = p.db.View(func(tx *bolt.Tx) error {
+		cursor, _, err = get[coursesync.Cursor](tx, bucketMeta, keyCursor)
+		return err
+	})
+	return cursor, err
+}
+
+// Apply implements [coursesync.Follower]: what it derives and the cursor are one transaction, and changes that the cursor has passed are passed over.
+func (p *Push) Apply(_ context.Context, batch []coursesync.Change, next coursesync.Cursor) error {
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		at, _, err := get[coursesync.Cursor](tx, bucketMeta, keyCursor)
+		if err != nil {
+			return err
+		}
+		a := applying{tx: tx, now: p.now()}
+		for i := range batch {
+			if at.Log == next.Log && batch[i].Seq <= at.Seq {
+				continue
+			}
+			if err := a.change(&batch[i]); err != nil {
+				return fmt.Errorf("%s %q: %w", batch[i].Kind, batch[i].Key, err)
+			}
+		}
+		return put(tx, bucketMeta, keyCursor, next)
+	})
+	if err == nil {
+		poke(p.decide)
+	}
+	return err
+}
+
+// Reset implements [coursesync.Follower]: it goes to the head, for what was there before must not be told again. What waits to be sent is dropped: it may
+// speak of what a restore took back.
+func (p *Push) Reset(ctx context.Context) error {
+	log := p.cfg.Catalog.Log()
+	head, err := log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	err = p.db.Update(func(tx *bolt.Tx) error {
+		return clearAll(tx, bucketCourses, bucketParts, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices,
+			bucketGone, bucketMoved, bucketNudges, bucketDueNudg, bucketCaps)
+	})
+	if err == nil {
+		err = p.remember(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return p.db.Update(func(tx *bolt.Tx) error {
+		return put(tx, bucketMeta, keyCursor, coursesync.Cursor{Log: log.ID(), Seq: head})
+	})
+}
+
+// remember notes what there is, courses first: the language of a lesson is its course's. It is repeated when it was broken off, the cursor being written
+// after it.
+func (p *Push) remember(ctx context.Context) error {
+	marks := newPile(p.db, bucketCourses)
+	languages := map[string]catalog.Locale{}
+	for s, err := range p.cfg.Catalog.Courses(ctx) {
+		if err != nil {
+			return err
+		}
+		mark := markOf(&s.Value)
+		mark.Ever = mark.Ever || s.Value.EverPublished
+		languages[string(s.Value.ID)] = mark.Language
+		if err := marks.add(string(s.Value.ID), mark); err != nil {
+			return err
+		}
+	}
+	if err := marks.flush(); err != nil {
+		return err
+	}
+	parts := newPile(p.db, bucketParts)
+	for ch, err := range p.cfg.Catalog.Log().Read(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		if !isPart(ch.Kind) || ch.Op != coursesync.OpUpsert {
+			continue
+		}
+		course, _, _ := strings.Cut(ch.Key, "/")
+		mark, err := partOf(&ch, languages[course])
+		if err == nil {
+			err = parts.add(partKey(&ch), mark)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return parts.flush()
+}
+
+// pile gathers rows and writes them many at a time.
+type pile struct {
+	db     *bolt.DB
+	bucket []byte
+	rows   map[string][]byte
+}
+
+// pileSize is how many rows are written at once: a few hundred kB.
+const pileSize = 5_000
+
+func newPile(db *bolt.DB, bucket []byte) *pile {
+	return &pile{db: db, bucket: bucket, rows: map[string][]byte{}}
+}
+
+func (p *pile) add(key string, row any) (err error) {
+	if p.rows[key], err = json.Marshal(row); err != nil || len(p.rows) < pileSize {
+		return err
+	}
+	return p.flush()
+}
+
+func (p *pile) flush() error {
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		for key, row := range p.rows {
+			if err := tx.Bucket(p.bucket).Put([]byte(key), row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	clear(p.rows)
+	return err
+}
+
+// applying is one Apply under way.
+type applying struct {
+	tx  *bolt.Tx
+	now time.Time
+}
+
+// change derives from one change.
+func (a *applying) change(ch *coursesync.Change) error {
+	if ch.Op == coursesync.OpErase {
+		return forget(a.tx, strings.TrimPrefix(string(ch.Erases), string(catalog.LearnerChannel(""))))
+	}
+	moves, err := a.moves(ch)
+	if err == nil && moves {
+		err = put(a.tx, bucketMoved, moveKey(ch), ch.Seq)
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case ch.Kind == catalog.KindCourse:
+		return a.course(ch)
+	case isPart(ch.Kind):
+		return a.part(ch)
+	case ch.Kind == catalog.KindImport && ch.Op == coursesync.OpUpsert:
+		return a.imported(ch)
+	case ch.Kind == catalog.KindDevice && ch.Op == coursesync.OpDelete:
+		return dropDevice(a.tx, ch.Key)
+	}
+	return nil
+}
+
+func isPart(kind coursesync.Kind) bool {
+	return kind == catalog.KindModule || kind == catalog.KindLesson || kind == catalog.KindAsset
+}
+
+// course compares a course with what is remembered of it.
+func (a *applying) course(ch *coursesync.Change) error {
+	id := []byte(ch.Key)
+	if ch.Op != coursesync.OpUpsert {
+		for _, kind := range []string{eventChanged, eventPublished} {
+			if err := a.tx.Bucket(bucketEvents).Delete(join(kind, ch.Key)); err != nil {
+				return err
+			}
+		}
+		return a.tx.Bucket(bucketCourses).Delete(id)
+	}
+	c, err := catalog.Decode[catalog.Course](*ch)
+	if err != nil {
+		return err
+	}
+	was, known, err := get[courseMark](a.tx, bucketCourses, id)
+	if err != nil {
+		return err
+	}
+	now := markOf(&c.Value)
+	switch {
+	case known && was.material(now):
+		err = a.note(eventChanged, ch)
+	case !was.Ever && now.State == catalog.Published:
+		err = a.note(eventPublished, ch)
+	}
+	if err != nil {
+		return err
+	}
+	now.Ever = now.Ever || was.Ever
+	return put(a.tx, bucketCourses, id, now)
+}
+
+// part compares a part of a course with what is remembered of it.
+func (a *applying) part(ch *coursesync.Change) error {
+	id, _, _ := strings.Cut(ch.Key, "/")
+	course, known, err := get[courseMark](a.tx, bucketCourses, []byte(id))
+	if err != nil {
+		return err
+	}
+	key := []byte(partKey(ch))
+	was, had, err := get[partMark](a.tx, bucketParts, key)
+	if err != nil {
+		return err
+	}
+	changed := had
+	if ch.Op == coursesync.OpUpsert {
+		now, err := partOf(ch, course.Language)
+		if err != nil {
+			return err
+		}
+		changed = !had || was != now
+		err = put(a.tx, bucketParts, key, now)
+		if err != nil {
+			return err
+		}
+	} else if err := a.tx.Bucket(bucketParts).Delete(key); err != nil {
+		return err
+	}
+	if !changed || !known || !course.Ever || course.State == catalog.Draft {
+		return nil
+	}
+	return a.noteOf(eventChanged, id, ch)
+}
+
+// partKey names a part: modules, lessons and files may have the same id.
+func partKey(ch *coursesync.Change) string { return ch.Key + "\x00" + string(ch.Kind) }
+
+// imported notes that somebody's import is done.
+func (a *applying) imported(ch *coursesync.Change) error {
+	r, err := catalog.Decode[catalog.ImportRecord](*ch)
+	if err != nil || r.Value.State != catalog.ImportDone || r.Value.DryRun || r.Value.By == catalog.System.Subject {
+		return err
+	}
+	return a.note(eventImport, ch)
+}
+
+func (a *applying) note(kind string, ch *coursesync.Change) error { return a.noteOf(kind, ch.Key, ch) }
+
+// noteOf notes an event, or that it happened again.
+func (a *applying) noteOf(kind, subject string, ch *coursesync.Change) error {
+	key := join(kind, subject)
+	e, known, err := get[event](a.tx, bucketEvents, key)
+	if err != nil {
+		return err
+	}
+	if !known {
+		e = event{First: ch.Seq, At: ch.At, Begun: a.now}
+	}
+	e.Last, e.Latest = ch.Seq, a.now
+	return put(a.tx, bucketEvents, key, e)
+}
+
+// moves reports whether a change gives the devices of its channel something to pull that is worth waking them: not ratings and counts alone, and not what a
+// learner's own devices report without end. A notification has a message of its own.
+func (a *applying) moves(ch *coursesync.Change) (bool, error) {
+	switch ch.Kind {
+	case catalog.KindCourse:
+		_, ever, err := catalog.PublishedIn(*ch)
+		return ever, err
+	case catalog.KindInstructor, catalog.KindTag, catalog.KindCategory,
+		catalog.KindEnrollment, catalog.KindBookmark, catalog.KindSavedSearch, catalog.KindPreference, catalog.KindMembership:
+		return true, nil
+	case catalog.KindModule, catalog.KindLesson, catalog.KindAsset:
+		id, _, _ := strings.Cut(ch.Key, "/")
+		course, _, err := get[courseMark](a.tx, bucketCourses, []byte(id))
+		return course.Ever, err
+	}
+	return false, nil
+}
+
+// ownMark ends the key of a move that one of the learner's own devices made.
+const ownMark = "\x00"
+
+// moveKey names what moved: the channel, and whether it was one of the learner's own devices that moved it. It knows already what it did, so that
+// only others are told, if there are any: else a learner's own taps would use up the nudge that was for news.
+func moveKey(ch *coursesync.Change) []byte {
+	switch ch.Kind {
+	case catalog.KindBookmark, catalog.KindSavedSearch, catalog.KindPreference:
+		return []byte(string(ch.Channel) + ownMark)
+	}
+	return []byte(ch.Channel)
+}
+
+// forget drops all that is held of a learner who was erased: what waits to be sent before all.
+func forget(tx *bolt.Tx, learner string) error {
+	who := catalog.LearnerID(learner)
+	prefix := catalog.KeyOfLearner(who)
+	for _, key := range keys(tx, bucketNotes, join(prefix, "")) {
+		if err := dropNote(tx, key); err != nil {
+			return err
+		}
+	}
+	devices := []byte(prefix + "/")
+	if err := dropMessages(tx, devices); err != nil {
+		return err
+	}
+	for _, bucket := range [][]byte{bucketGone, bucketNudges} {
+		for _, key := range keys(tx, bucket, devices) {
+			if err := tx.Bucket(bucket).Delete(key); err != nil {
+				return err
+			}
+		}
+	}
+	if err := forgetDead(tx, who); err != nil {
+		return err
+	}
+	for _, mark := range []string{"", ownMark} {
+		if err := tx.Bucket(bucketMoved).Delete([]byte(string(catalog.LearnerChannel(who)) + mark)); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketCaps).Delete([]byte(prefix))
+}
+
+// dropDevice drops what waits to be sent to a device that is no more.
+func dropDevice(tx *bolt.Tx, key string) error {
+	if err := dropMessages(tx, join(key, "")); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketNudges).Delete([]byte(key))
+}

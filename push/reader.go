@@ -1,0 +1,134 @@
+package push
+
+import (
+	"time"
+
+	"github.com/carrel-lms/carrel/catalog"
+)
+
+// What holds where nobody set anything.
+const (
+	// usualDigest is when what is wanted daily comes, in minutes of the day: with the first look at the phone.
+	usualDigest = 8 * 60
+	// usualCap is how many messages a learner gets a day. Beyond about ten, people switch all of them off.
+	usualCap = 10
+)
+
+// usualNotify is how soon one hears of what.
+var usualNotify = map[catalog.NotificationRule]catalog.Notify{
+	catalog.RuleCourseChanged: catalog.NotifyInstant, catalog.RuleSearchMatch: catalog.NotifyInstant,
+	catalog.RuleInstructorCourse: catalog.NotifyInstant, catalog.RuleImportFinished: catalog.NotifyInstant,
+}
+
+// reader is somebody to be told: who they are, and what they want.
+type reader struct {
+	actor   catalog.Actor // as last seen
+	prefers catalog.Preferences
+	org     catalog.PushDefaults // of their organization
+	all     catalog.PushDefaults // of everyone
+	devices []catalog.DeviceOf
+}
+
+// readers reads learners in one view, and what holds for organizations once.
+type readers struct {
+	v        *catalog.View
+	defaults map[catalog.OrgID]catalog.PushDefaults
+}
+
+func newReaders(v *catalog.View) *readers {
+	return &readers{v: v, defaults: map[catalog.OrgID]catalog.PushDefaults{}}
+}
+
+func (rs *readers) get(who catalog.LearnerID) (r reader, err error) {
+	if r.actor, err = rs.v.OnRecord(who); err != nil {
+		return r, err
+	}
+	if r.prefers, err = rs.v.MyPreferences(who); err != nil {
+		return r, err
+	}
+	if r.devices, err = rs.v.DevicesOf(who); err != nil {
+		return r, err
+	}
+	if r.all, err = rs.of(""); err != nil {
+		return r, err
+	}
+	r.org, err = rs.of(r.actor.Org)
+	return r, err
+}
+
+func (rs *readers) of(org catalog.OrgID) (catalog.PushDefaults, error) {
+	if d, ok := rs.defaults[org]; ok {
+		return d, nil
+	}
+	d, err := rs.v.PushDefaultsOf(org)
+	rs.defaults[org] = d
+	return d, err
+}
+
+// notify says how soon a reader hears of a rule: as they prefer, else as their organization does, else everyone.
+func (r *reader) notify(rule catalog.NotificationRule) catalog.Notify {
+	for _, n := range []catalog.Notify{*r.prefers.Notify(rule), r.org.Notify(rule), r.all.Notify(rule)} {
+		if n != "" {
+			return n
+		}
+	}
+	return usualNotify[rule]
+}
+
+// first returns the first text that is set.
+func first(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// quiet returns the quiet hours: none, when nobody set them.
+func (r *reader) quiet() (from, until int) {
+	from, until, _ = catalog.QuietSpan(first(r.prefers.QuietHours, r.org.QuietHours, r.all.QuietHours))
+	return from, until
+}
+
+func (r *reader) digestMinute() int {
+	if minute, ok := catalog.DigestMinute(first(r.org.DigestAt, r.all.DigestAt)); ok {
+		return minute
+	}
+	return usualDigest
+}
+
+func (r *reader) dailyCap() int {
+	for _, n := range []int{r.org.DailyCap, r.all.DailyCap} {
+		if n > 0 {
+			return n
+		}
+	}
+	return usualCap
+}
+
+// zone is the learner's time zone: the one preferred, else that of the device seen last, else UTC.
+func (r *reader) zone() *time.Location {
+	name, seen := r.prefers.Timezone, time.Time{}
+	for _, d := range r.devices {
+		if r.prefers.Timezone == "" && d.Value.Timezone != "" && d.Value.SeenAt.After(seen) {
+			name, seen = d.Value.Timezone, d.Value.SeenAt
+		}
+	}
+	loc, err := time.LoadLocation(name) // "" is UTC
+	if err != nil {
+		return time.UTC // it was one when it was stored
+	}
+	return loc
+}
+
+// locale is the learner's language: the one preferred, else that of the device seen last.
+func (r *reader) locale() catalog.Locale {
+	latest := catalog.Device{}
+	for _, d := range r.devices {
+		if d.Value.Locale != "" && d.Value.SeenAt.After(latest.SeenAt) {
+			latest = d.Value
+		}
+	}
+	return catalog.Locale(languageOf(&catalog.Device{Locale: r.prefers.Locale}, catalog.Preferences{Locale: latest.Locale}))
+}

@@ -1,0 +1,349 @@
+package push
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carrel-lms/carrel/catalog"
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// after is longer than anything takes to settle.
+const after = time.Hour
+
+func TestMaterialChanges(t *testing.T) {
+	t.Parallel()
+	later := noon.AddDate(0, 1, 0)
+	content := func(body, french string) catalog.Content {
+		l := catalog.Lesson{ID: "l1", Module: "m1", Title: map[catalog.Locale]string{"en": "One"}, Body: map[catalog.Locale]string{"en": body}}
+		if french != "" {
+			l.Body["fr"] = french
+		}
+		return catalog.Content{Modules: []catalog.Module{{ID: "m1", Title: map[catalog.Locale]string{"en": "M"}}}, Lessons: []catalog.Lesson{l}}
+	}
+	putContent := func(w *world, c catalog.Content) {
+		w.do(func(tx *catalog.Tx) error {
+			_, err := tx.PutContent("go", c, catalog.Cond{})
+			return err
+		})
+	}
+	for name, tc := range map[string]struct {
+		change func(w *world)
+		told   bool
+	}{
+		"title":       {func(w *world) { w.course("go", "Going") }, true},
+		"dates":       {func(w *world) { w.course("go", "Go", func(c *catalog.Course) { c.StartsAt = &later }) }, true},
+		"archived":    {func(w *world) { w.course("go", "Go", func(c *catalog.Course) { c.State = catalog.Archived }) }, true},
+		"lesson":      {func(w *world) { putContent(w, content("<p>other</p>", "")) }, true},
+		"no content":  {func(w *world) { putContent(w, catalog.Content{}) }, true},
+		"draft":       {func(w *world) { w.course("go", "Going", func(c *catalog.Course) { c.State = catalog.Draft }) }, false},
+		"deleted":     {func(w *world) { w.do(func(tx *catalog.Tx) error { return tx.DeleteCourse("go", catalog.Cond{}) }) }, false},
+		"description": {func(w *world) { w.course("go", "Go", func(c *catalog.Course) { c.Description = "new" }) }, false},
+		"translation": {func(w *world) {
+			w.course("go", "Go", func(c *catalog.Course) { c.Translations = map[catalog.Locale]catalog.Text{"fr": {Title: "Va"}} })
+			putContent(w, content("<p>body</p>", "<p>corps</p>"))
+		}, false},
+		"price": {func(w *world) {
+			price := 5.0
+			w.course("go", "Go", func(c *catalog.Course) { c.Price, c.Currency = &price, "EUR" })
+		}, false},
+		"ratings": {func(w *world) {
+			w.do(func(tx *catalog.Tx) error {
+				_, err := tx.PutReview("lea", "go", catalog.Review{Rating: 5}, catalog.Cond{})
+				return err
+			})
+			if err := w.catalog.FlushStats(w.Context()); err != nil {
+				w.Fatal(err)
+			}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.course("go", "Go")
+			putContent(w, content("<p>body</p>", ""))
+			w.enroll("lea", "go", catalog.Active)
+			w.enroll("max", "go", catalog.Withdrawn)
+			w.enroll("ida", "go", catalog.Completed)
+			w.device("lea")
+			w.pass(after)
+			w.phone.silent()
+			if got := w.rules("lea"); got != "" {
+				t.Fatalf("told of what was there before: %s", got)
+			}
+			tc.change(w)
+			w.pass(after)
+			told := w.rules("lea")
+			if (told == "course_changed go 0") != tc.told {
+				t.Errorf("inbox: %q", told)
+			}
+			if got := len(w.phone.shown()); (got == 1) != tc.told {
+				t.Errorf("%d messages", got)
+			}
+			if others := w.rules("max") + w.rules("ida"); others != "" {
+				t.Errorf("others: %q", others)
+			}
+			w.sound()
+		})
+	}
+}
+
+// TestEditingIsOneChange: what an editor saves one after another is told once, a while after the last.
+func TestEditingIsOneChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.course("go", "Go")
+	w.enroll("lea", "go", catalog.Active)
+	w.device("lea")
+	for i := range 5 {
+		w.course("go", fmt.Sprint("Go ", i))
+		w.pass(time.Minute)
+	}
+	if got := w.rules("lea"); got != "" {
+		t.Errorf("told while it went on: %s", got)
+	}
+	w.pass(2 * time.Minute)
+	if got := w.phone.shown(); len(got) != 1 || got[0].Title != "Go 4" {
+		t.Errorf("%+v, want one message, of the last title", got)
+	}
+}
+
+func TestSavedSearch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea", func(d *catalog.Device) { d.Locale = "fr-CA" })
+	w.device("max")
+	w.search("lea", "go", catalog.NotifyInstant)
+	w.search("max", "go", catalog.NotifyOff)
+	w.course("draft", "Go drafted", func(c *catalog.Course) { c.State = catalog.Draft })
+	w.course("acme~go", "Go at Acme")
+	w.pass(5 * time.Second)
+	if got := w.rules("lea"); got != "" {
+		t.Fatalf("told of what lea does not see: %s", got)
+	}
+	w.course("go", "Go", func(c *catalog.Course) { c.Translations = map[catalog.Locale]catalog.Text{"fr": {Title: "Le Go"}} })
+	w.pass(5 * time.Second)
+	if got := w.rules("lea"); got != "search_match s-go 1" {
+		t.Errorf("inbox: %q", got)
+	}
+	shown := w.phone.shown()
+	if len(shown) != 1 || !strings.HasPrefix(shown[0].Title, "1 nouveau cours pour «") || !strings.Contains(shown[0].Body, "Le Go") {
+		t.Fatalf("%+v, want one French message", shown)
+	}
+	if shown[0].Data["channels"] != "me,catalog" || shown[0].Data["as_of"] == "" || shown[0].Channel != "search_match" {
+		t.Errorf("%+v", shown[0])
+	}
+	w.course("draft", "Go drafted", func(c *catalog.Course) { c.State = catalog.Published })
+	w.course("go", "Go again", func(c *catalog.Course) { c.State = catalog.Archived }) // no new course
+	w.course("go", "Go again", func(c *catalog.Course) { c.State = catalog.Published })
+	w.pass(5 * time.Second)
+	if got := w.phone.shown(); len(got) != 1 {
+		t.Errorf("%+v, want one message of the draft that was published", got)
+	}
+	if got := w.rules("max"); got != "" {
+		t.Errorf("max, who wants none: %s", got)
+	}
+}
+
+// TestImportIsOneMessage: 5,000 courses that come in batches are one message for each saved search, and one for whoever imported them.
+func TestImportIsOneMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, who := range []catalog.LearnerID{"lea", "adm"} {
+		w.device(who)
+	}
+	w.search("lea", "course", catalog.NotifyInstant)
+	const courses, batch = 5_000, 1_000
+	for from := 0; from < courses; from += batch {
+		w.do(func(tx *catalog.Tx) error {
+			for i := from; i < from+batch; i++ {
+				c := catalog.Course{ID: catalog.CourseID(fmt.Sprint("c", i)), Text: catalog.Text{Title: fmt.Sprint("Course ", i)}, Language: catalog.English}
+				if _, err := tx.PutCourse(c, catalog.Cond{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		w.pass(time.Second)
+	}
+	record := catalog.ImportRecord{ID: "i1", By: "adm", File: "big.csv", Format: "csv", State: catalog.ImportRunning, StartedAt: noon}
+	for _, state := range []string{catalog.ImportQueued, catalog.ImportRunning, catalog.ImportDone} {
+		record.State = state
+		w.do(func(tx *catalog.Tx) error { return tx.PutImport(record) })
+		w.turn()
+	}
+	w.pass(5 * time.Second)
+	if got := w.rules("lea"); got != "search_match s-course 5000" {
+		t.Errorf("inbox: %q", got)
+	}
+	if got := w.rules("adm"); got != "import_finished i1 0" {
+		t.Errorf("inbox: %q", got)
+	}
+	shown := w.phone.shown()
+	if len(shown) != 2 {
+		t.Errorf("%d messages, want two", len(shown))
+	}
+	w.sound()
+}
+
+func TestInstructor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutInstructor(catalog.Instructor{ID: "ada", Name: "Ada"}, catalog.Cond{})
+		return err
+	})
+	by := func(c *catalog.Course) { c.Instructors = []catalog.InstructorID{"ada"} }
+	w.course("one", "One", by)
+	for _, who := range []catalog.LearnerID{"rated", "done", "taking", "none"} {
+		w.device(who)
+	}
+	w.enroll("rated", "one", catalog.Active)
+	w.enroll("done", "one", catalog.Completed)
+	w.enroll("taking", "one", catalog.Active)
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutReview("rated", "one", catalog.Review{Rating: 4}, catalog.Cond{})
+		return err
+	})
+	w.pass(after)
+	w.course("two", "Two", by)
+	w.course("three", "Three")
+	w.pass(5 * time.Second)
+	for who, want := range map[catalog.LearnerID]string{"rated": "instructor_course two 0", "done": "instructor_course two 0", "taking": "", "none": ""} {
+		if got := w.rules(who); got != want {
+			t.Errorf("%s: %q, want %q", who, got, want)
+		}
+	}
+	if shown := w.phone.shown(); len(shown) != 2 || shown[0].Title != "New from Ada" || shown[0].Link != "https://learn.example.org/courses/two" {
+		t.Errorf("%+v", shown)
+	}
+}
+
+// TestNotConfigured: without a push service the inbox has everything, and the outbox says why it sent nothing.
+func TestNotConfigured(t *testing.T) {
+	t.Parallel()
+	w := worldAt(t, noon, false)
+	w.device("lea")
+	w.search("lea", "go", catalog.NotifyInstant)
+	w.course("go", "Go")
+	w.pass(5 * time.Second)
+	if got := w.rules("lea"); got != "search_match s-go 1" {
+		t.Errorf("inbox: %q", got)
+	}
+	s, err := w.Status(10, 10)
+	if err != nil || s.Configured || s.Queued != 0 || len(s.Days) != 1 || s.Days[0].Unsent[ReasonNotConfigured] != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestPreferences: the learner's word counts before the organization's, and that before everyone's.
+func TestPreferences(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.as(catalog.Actor{Subject: "lea", Org: "acme", IssuedAt: 5}, func(tx *catalog.Tx) error { return tx.RecordMembership() })
+	w.course("go", "Go")
+	for _, who := range []catalog.LearnerID{"lea", "max"} {
+		w.device(who)
+		w.enroll(who, "go", catalog.Active)
+	}
+	set := func(org catalog.OrgID, n catalog.Notify) {
+		w.do(func(tx *catalog.Tx) error { return tx.PutPushDefaults(org, catalog.PushDefaults{CourseChanged: n}) })
+	}
+	w.turn()
+	title := 0
+	told := func() (lea, max int) {
+		title++
+		before := [2]int{len(w.inbox("lea")), len(w.inbox("max"))}
+		w.course("go", fmt.Sprint("Go ", title))
+		w.pass(after)
+		return len(w.inbox("lea")) - before[0], len(w.inbox("max")) - before[1]
+	}
+	set("acme", catalog.NotifyOff)
+	if lea, max := told(); lea != 0 || max != 1 {
+		t.Errorf("off in acme: lea %d, max %d", lea, max)
+	}
+	set("", catalog.NotifyOff)
+	set("acme", catalog.NotifyInstant)
+	if lea, max := told(); lea != 1 || max != 0 {
+		t.Errorf("off for all but acme: lea %d, max %d", lea, max)
+	}
+	w.do(func(tx *catalog.Tx) error {
+		return tx.PutPreferences("lea", catalog.Preferences{CourseChanged: catalog.NotifyOff})
+	})
+	w.do(func(tx *catalog.Tx) error {
+		return tx.PutPreferences("max", catalog.Preferences{CourseChanged: catalog.NotifyInstant})
+	})
+	if lea, max := told(); lea != 0 || max != 1 {
+		t.Errorf("as they prefer: lea %d, max %d", lea, max)
+	}
+}
+
+// TestApplyTwiceIsOnce: the follower contract.
+func TestApplyTwiceIsOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.search("lea", "go", catalog.NotifyInstant)
+	w.turn()
+	from, err := w.Cursor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.course("go", "Go")
+	var batch []coursesync.Change
+	for ch, err := range w.catalog.Log().Read(t.Context(), from.Seq) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch = append(batch, ch)
+	}
+	next := coursesync.Cursor{Log: from.Log, Seq: batch[len(batch)-1].Seq}
+	for range 2 {
+		if err := w.Apply(t.Context(), batch, next); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.add(5 * time.Second)
+		if _, err := w.decideStep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.turn()
+	if got := w.rules("lea"); got != "search_match s-go 1" || len(w.phone.shown()) != 1 {
+		t.Errorf("inbox: %q", got)
+	}
+	w.course("rust", "Go and Rust")
+	if err := w.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(5 * time.Second)
+	if got := w.phone.shown(); len(got) != 0 {
+		t.Errorf("%+v: told of what was there when it started over", got)
+	}
+}
+
+// TestErased: what waits for somebody who leaves is dropped.
+func TestErased(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.search("lea", "go", catalog.NotifyDaily)
+	w.search("lea", "course", catalog.NotifyInstant)
+	w.phone.outcome = func(*Message) Outcome { return Outcome{Reason: ReasonUnavailable} }
+	w.course("go", "Go course")
+	w.pass(5 * time.Second)
+	if s, err := w.Status(0, 0); err != nil || s.Notes != 1 || s.Queued != 2 {
+		t.Fatalf("%+v %v, want a digest, a message and a nudge that wait", s, err)
+	}
+	w.do(func(tx *catalog.Tx) error { return tx.Erase("lea") })
+	w.phone.outcome = nil
+	w.pass(48 * time.Hour)
+	if s, err := w.Status(0, 0); err != nil || s.Notes != 0 || s.Queued != 0 {
+		t.Errorf("%+v %v", s, err)
+	}
+	if got := w.phone.shown(); len(got) != 0 || len(w.inbox("lea")) != 0 {
+		t.Errorf("%+v", got)
+	}
+	w.sound()
+}

@@ -1,0 +1,396 @@
+package push
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/fault"
+)
+
+const (
+	// batchesAtOnce is how many calls are under way: the SDK makes 50 requests at once for each.
+	batchesAtOnce = 4
+	// maxLooked bounds the messages looked at for one turn: of a device that has many waiting only one is taken.
+	maxLooked = 10_000
+	// maxDoublings bounds the exponent of a wait.
+	maxDoublings = 20
+)
+
+func numberAt(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+
+// gates close while nothing may be sent.
+type gates struct {
+	mu     sync.Mutex
+	until  time.Time
+	reason Reason
+	streak int  // how often the service was unavailable in a row
+	alarm  bool // our credentials are refused
+
+	platformAlarm time.Time // when it was last said that those for a platform are
+}
+
+// state returns until when nothing is sent, and why.
+func (g *gates) state() (time.Time, Reason, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.until, g.reason, g.alarm
+}
+
+// sendStep sends what is due, and returns how long nothing more is.
+func (p *Push) sendStep(ctx context.Context) (time.Duration, error) {
+	now := p.now()
+	if err := p.dropGone(ctx); err != nil {
+		return 0, err
+	}
+	if until, _, _ := p.gates.state(); until.After(now) {
+		return until.Sub(now), nil
+	}
+	picked, next, err := p.pick(now)
+	if err != nil {
+		return 0, err
+	}
+	if len(picked) == 0 {
+		if next.IsZero() {
+			return p.pace.idle, nil
+		}
+		return next.Sub(now), nil
+	}
+	if _, _, alarm := p.gates.state(); alarm {
+		picked = picked[:1] // to see whether our credentials are good again
+	}
+	g := errgroup.Group{}
+	g.SetLimit(batchesAtOnce)
+	for some := range slices.Chunk(picked, MaxBatch) {
+		g.Go(func() error {
+			ready, err := p.prepare(ctx, some, now)
+			if err != nil || len(ready) == 0 {
+				return err
+			}
+			return p.sendBatch(ctx, ready)
+		})
+	}
+	return 0, g.Wait()
+}
+
+// pick takes due messages, one for each device at most: so none follows one that says that the device is gone.
+func (p *Push) pick(now time.Time) (list []numbered, next time.Time, err error) {
+	err = p.db.View(func(tx *bolt.Tx) error {
+		var rows [][]byte
+		rows, next = due(tx, bucketDue, now, maxLooked)
+		devices := map[string]bool{}
+		for _, row := range rows {
+			_, key := momentOf(row)
+			m, ok, err := get[message](tx, bucketMessage, key)
+			if err != nil {
+				return err
+			}
+			device := deviceKey(m.Learner, m.Device)
+			if !ok || devices[device] {
+				continue
+			}
+			devices[device] = true
+			if list = append(list, numbered{numberAt(key), m}); len(list) == batchesAtOnce*MaxBatch {
+				return nil
+			}
+		}
+		return nil
+	})
+	return list, next, err
+}
+
+// ready is a message as it is sent.
+type ready struct {
+	numbered
+	wire Message
+}
+
+// prepare writes messages out. Those that are of no use any more are dropped.
+func (p *Push) prepare(ctx context.Context, picked []numbered, now time.Time) ([]ready, error) {
+	var list []ready
+	dropped := map[uint64]Reason{}
+	err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
+		list = nil
+		clear(dropped)
+		tokens := map[string]bool{}
+		for _, m := range picked {
+			wire, why, err := p.write(v, &m.message, now)
+			if err != nil {
+				return err
+			}
+			switch {
+			case why != "":
+				dropped[m.n] = why
+			case !tokens[wire.Token]: // else both were registered at once: the later one stays
+				tokens[wire.Token] = true
+				list = append(list, ready{m, wire})
+			}
+		}
+		return nil
+	})
+	if err != nil || len(dropped) == 0 {
+		return list, err
+	}
+	return list, p.drop(picked, dropped, now)
+}
+
+// drop takes messages out of the outbox that will not be sent. Those that came too late are kept to be looked at.
+func (p *Push) drop(picked []numbered, dropped map[uint64]Reason, now time.Time) error {
+	unsent := map[Reason]int{}
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		clear(unsent)
+		for _, m := range picked {
+			why, drop := dropped[m.n]
+			if !drop {
+				continue
+			}
+			unsent[why]++
+			if why == ReasonExpired && !m.Nudge {
+				if err := addDead(tx, &m.message, Outcome{Reason: why}, "", now); err != nil {
+					return err
+				}
+			}
+			if err := dropMessage(tx, m.n); err != nil {
+				return err
+			}
+		}
+		return countDay(tx, now, 0, unsent)
+	})
+	p.metrics.unsent(unsent)
+	return err
+}
+
+// sendBatch sends some messages and writes down what became of them.
+func (p *Push) sendBatch(ctx context.Context, some []ready) error {
+	wire := make([]Message, len(some))
+	for i := range some {
+		wire[i] = some[i].wire
+	}
+	calling, cancel := context.WithTimeout(ctx, p.pace.sending)
+	outcomes := p.cfg.Sender.Send(calling, wire)
+	cancel()
+	if len(outcomes) != len(some) {
+		return fault.New("push.send", fault.Internal)
+	}
+	now := p.now()
+	retry := p.heed(ctx, outcomes, now)
+	sent, unsent := 0, map[Reason]int{}
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		sent = 0
+		clear(unsent)
+		for i := range some {
+			if outcomes[i].Reason != Sent && ctx.Err() != nil {
+				continue // we hung up: it was no attempt
+			}
+			if outcomes[i].Reason == Sent {
+				sent++
+			} else {
+				unsent[outcomes[i].Reason]++
+			}
+			if err := p.record(tx, &some[i], outcomes[i], now, retry); err != nil {
+				return err
+			}
+		}
+		return countDay(tx, now, sent, unsent)
+	})
+	if err != nil {
+		return err
+	}
+	p.metrics.unsent(unsent)
+	for i := range some {
+		if outcomes[i].Reason == Sent {
+			p.metrics.sent(some[i].Nudge, now.Sub(some[i].At))
+		}
+	}
+	return nil
+}
+
+// heed closes the gates when the service says so, and returns the time before which none of the messages is tried again.
+func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time.Time {
+	var worst Outcome
+	sent := false
+	for _, o := range outcomes {
+		sent = sent || o.Reason == Sent
+		if rank(o.Reason) > rank(worst.Reason) || o.Reason == worst.Reason && o.RetryAfter > worst.RetryAfter {
+			worst = o
+		}
+	}
+	g := &p.gates
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ctx.Err() != nil {
+		return now
+	}
+	if sent && g.alarm {
+		g.alarm = false
+		p.metrics.halted.Set(0)
+		p.log.InfoContext(ctx, "push: the push service takes our credentials again")
+	}
+	p.warnOfPlatform(ctx, outcomes, now)
+	wait := time.Duration(0)
+	switch worst.Reason {
+	case ReasonAuth:
+		wait = p.pace.halted
+		if !g.alarm {
+			p.log.ErrorContext(ctx, "push: the push service refuses our credentials; nothing is sent until it takes them, and what waits is kept",
+				slog.String("detail", worst.Detail), slog.Duration("next_try", wait))
+		}
+		g.alarm = true
+		p.metrics.halted.Set(1)
+	case ReasonQuota:
+		g.streak++
+		wait = max(worst.RetryAfter, backoff(p.pace.quota, p.pace.backoffMost, g.streak))
+	case ReasonUnavailable:
+		g.streak++
+		wait = max(worst.RetryAfter, backoff(p.pace.backoff, p.pace.backoffMost, g.streak))
+	case ReasonNetwork, ReasonInternal:
+		if !sent { // nothing gets through
+			g.streak++
+			wait = backoff(p.pace.backoff, p.pace.backoffMost, g.streak)
+		}
+	}
+	if sent && worst.Reason != ReasonAuth {
+		g.streak = 0
+	}
+	if wait > 0 {
+		g.reason = worst.Reason
+		if until := now.Add(wait); until.After(g.until) {
+			g.until = until
+		}
+	}
+	return now.Add(wait)
+}
+
+// warnOfPlatform says, once while it lasts, that the credentials for a platform are refused. The gates are locked.
+func (p *Push) warnOfPlatform(ctx context.Context, outcomes []Outcome, now time.Time) {
+	i := slices.IndexFunc(outcomes, func(o Outcome) bool { return o.Reason == ReasonThirdParty })
+	if g := &p.gates; i >= 0 && now.Sub(g.platformAlarm) >= p.pace.halted {
+		g.platformAlarm = now
+		p.log.ErrorContext(ctx, "push: APNs or Web Push refuses the project's credentials; messages to that platform wait", slog.String("detail", outcomes[i].Detail))
+	}
+}
+
+// rank orders reasons by what they mean for all other messages.
+func rank(r Reason) int {
+	return slices.Index([]Reason{ReasonInternal, ReasonNetwork, ReasonUnavailable, ReasonQuota, ReasonAuth}, r)
+}
+
+// backoff doubles a wait with each attempt, and takes a random part of the second half off, so that what failed together does not come back together.
+func backoff(base, most time.Duration, attempt int) time.Duration {
+	wait := base << min(max(attempt-1, 0), maxDoublings)
+	if wait > most || wait <= 0 {
+		wait = most
+	}
+	return wait/2 + rand.N(wait/2+1) //nolint:gosec // jitter is no secret
+}
+
+// record writes down what became of one message.
+func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) error {
+	if _, ok, err := get[message](tx, bucketMessage, number(m.n)); err != nil || !ok {
+		return err // the device or the learner was dropped meanwhile
+	}
+	switch {
+	case o.Reason == ReasonUnregistered || o.Reason == ReasonMismatch:
+		key := deviceKey(m.Learner, m.Device)
+		if err := tx.Bucket(bucketGone).Put([]byte(key), []byte(tokenHash(m.wire.Token))); err != nil {
+			return err
+		}
+		return dropMessages(tx, join(key, ""))
+	case o.Reason == ReasonAuth:
+		return nil // it was not this message's fault: it stays due for when the gate opens
+	case o.Reason == ReasonThirdParty:
+		return postpone(tx, m.n, &m.message, now.Add(p.pace.halted))
+	case o.Reason.retried():
+		m.Attempts++
+		at := now.Add(max(backoff(p.pace.backoff, p.pace.backoffMost, m.Attempts), o.RetryAfter))
+		if at.Before(retry) {
+			at = retry
+		}
+		return postpone(tx, m.n, &m.message, at)
+	case o.Reason != Sent:
+		if err := addDead(tx, &m.message, o, m.wire.Platform, now); err != nil {
+			return err
+		}
+	}
+	return dropMessage(tx, m.n)
+}
+
+// tokenHash stands for a token where we remember that the service does not know it.
+func tokenHash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// dropGone removes the devices that the service does not know, from the catalog; until then their tokens are not used (see [Push.write]).
+func (p *Push) dropGone(ctx context.Context) error {
+	type goner struct{ key, hash []byte }
+	var list []goner
+	err := p.db.View(func(tx *bolt.Tx) error {
+		each(tx, bucketGone, nil, func(k, v []byte) bool {
+			list = append(list, goner{bytes.Clone(k), bytes.Clone(v)})
+			return len(list) < chunk
+		})
+		return nil
+	})
+	for _, gone := range list {
+		if err != nil {
+			break
+		}
+		who, id := catalog.LearnerOfKey(string(gone.key)), catalog.DeviceID(catalog.WithoutLearner(string(gone.key)))
+		_, err = p.cfg.Catalog.Update(ctx, catalog.System, func(tx *catalog.Tx) error {
+			_, err := tx.DropDevice(who, id, func(d catalog.Device) bool { return tokenHash(d.Token) == string(gone.hash) })
+			return err
+		})
+		if err == nil {
+			err = p.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketGone).Delete(gone.key) })
+		}
+	}
+	return err
+}
+
+// Test sends a message to one device at once, beside the outbox, and returns what the service said. Errors: fault.NotReady when no service is configured;
+// fault.NotFound when there is no such device.
+func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.DeviceID) (Outcome, error) {
+	const op = "push.Test"
+	if p.cfg.Sender == nil {
+		return Outcome{}, fault.New(op, fault.NotReady).WithFix("no push service is configured: set CARREL_FCM_PROJECT")
+	}
+	var wire Message
+	err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
+		d, ok, err := v.MyDevice(who, id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fault.New(op, fault.NotFound)
+		}
+		text := p.cfg.Texts.Printer(languageOf(&d.Value, catalog.Preferences{}))
+		wire = Message{
+			Token: d.Value.Token, Platform: d.Value.Platform, Title: text.Text("notification.test.title", nil), Body: text.Text("notification.test.body", nil),
+			Channel: "test", Collapse: "test", TTL: time.Hour, Data: map[string]string{"type": "test"}, Link: p.link("/me/inbox"),
+		}
+		return nil
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.pace.sending)
+	defer cancel()
+	outcomes := p.cfg.Sender.Send(ctx, []Message{wire})
+	if len(outcomes) != 1 {
+		return Outcome{}, errors.New("push: the sender did not say what became of the message")
+	}
+	return outcomes[0], nil
+}

@@ -1,0 +1,367 @@
+package push
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/carrel-lms/carrel/catalog"
+)
+
+// waiting makes a world in which n learners have a message that waits.
+func waiting(t *testing.T, n int) *world {
+	t.Helper()
+	w := newWorld(t)
+	for i := range n {
+		who := catalog.LearnerID(fmt.Sprint("l", i))
+		w.device(who)
+		w.search(who, "go", catalog.NotifyInstant)
+	}
+	w.turn() // what they did themselves nudges their devices
+	w.phone.taken, w.phone.tried = nil, map[string]int{}
+	w.course("go", "Go")
+	w.follow()
+	w.clock.add(5 * time.Second)
+	if _, err := w.decideStep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func failing(r Reason) func(*Message) Outcome {
+	return func(*Message) Outcome { return Outcome{Reason: r, Detail: "no"} }
+}
+
+// TestGone: a device that the service does not know is removed, with all that waits for it, and nothing is sent to its token again.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	for _, why := range []Reason{ReasonUnregistered, ReasonMismatch} {
+		w := waiting(t, 2)
+		w.phone.outcome = func(m *Message) Outcome {
+			if m.Token == "token-l0" {
+				return Outcome{Reason: why}
+			}
+			return Outcome{Reason: Sent}
+		}
+		w.turn()
+		w.course("go2", "Go 2")
+		w.pass(after)
+		if got := w.phone.tried["token-l0"]; got != 1 {
+			t.Errorf("%s: %d messages went to the token, want 1", why, got)
+		}
+		_ = w.catalog.View(t.Context(), func(v *catalog.View) error {
+			for who, want := range map[catalog.LearnerID]int{"l0": 0, "l1": 1} {
+				if got, err := v.DevicesOf(who); err != nil || len(got) != want {
+					t.Errorf("%s: %s has %d devices, %v", why, who, len(got), err)
+				}
+			}
+			return nil
+		})
+		w.sound()
+	}
+}
+
+// TestGoneAndKilled: the process is killed after it wrote down that the token is void, and before the catalog knew. The token is not used again.
+func TestGoneAndKilled(t *testing.T) {
+	t.Parallel()
+	w := waiting(t, 1)
+	w.phone.outcome = failing(ReasonUnregistered)
+	if _, err := w.sendStep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.open(true)
+	w.course("go2", "Go 2")
+	w.pass(5 * time.Second)
+	if got := w.phone.tried["token-l0"]; got != 1 {
+		t.Errorf("%d messages went to the token", got)
+	}
+}
+
+// TestInvalid: what the service calls wrong is not sent again, and kept to be looked at.
+func TestInvalid(t *testing.T) {
+	t.Parallel()
+	w := waiting(t, 1)
+	w.phone.outcome = failing(ReasonInvalid)
+	w.pass(after)
+	s, err := w.Status(10, 10)
+	if err != nil || w.phone.tried["token-l0"] != 2 || s.Queued != 0 || s.DeadCount != 2 { // a nudge and a message
+		t.Errorf("%d tries, %+v, %v", w.phone.tried["token-l0"], s, err)
+	}
+	found := false
+	for _, d := range s.Dead {
+		found = found || d.Rule == catalog.RuleSearchMatch && d.Reason == ReasonInvalid && d.Detail == "no" && d.Attempts == 1
+	}
+	if !found {
+		t.Errorf("%+v", s.Dead)
+	}
+}
+
+// TestWaitsForAll: when the service has too much to do or is down, everything waits: as long as it says, else longer and longer.
+func TestWaitsForAll(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		out  Outcome
+		wait time.Duration
+	}{
+		{Outcome{Reason: ReasonQuota, RetryAfter: 7 * time.Minute}, 7 * time.Minute},
+		{Outcome{Reason: ReasonUnavailable, RetryAfter: 90 * time.Second}, 90 * time.Second},
+		{Outcome{Reason: ReasonQuota}, 30 * time.Second}, // half of a minute at least
+	} {
+		w := waiting(t, 3)
+		w.phone.outcome = func(*Message) Outcome { return tc.out }
+		w.turn()
+		calls := w.phone.calls
+		w.phone.outcome = nil
+		w.clock.add(tc.wait - time.Second)
+		w.turn()
+		if s, err := w.Status(0, 0); err != nil || w.phone.calls != calls || s.Held != tc.out.Reason {
+			t.Errorf("%+v: %d calls before it was time, %+v %v", tc.out, w.phone.calls-calls, s, err)
+		}
+		w.clock.add(2 * time.Minute)
+		w.turn()
+		if got := len(w.phone.shown()); got != 3 {
+			t.Errorf("%+v: %d messages afterwards", tc.out, got)
+		}
+	}
+}
+
+// TestBackoffGrows: one that fails is tried again later each time, then given up when it is no news any more.
+func TestBackoffGrows(t *testing.T) {
+	t.Parallel()
+	w := waiting(t, 2)
+	w.phone.outcome = func(m *Message) Outcome {
+		if m.Token == "token-l0" {
+			return Outcome{Reason: ReasonInternal}
+		}
+		return Outcome{Reason: Sent}
+	}
+	for range 24 * 80 {
+		w.turn()
+		w.clock.add(150 * time.Second)
+	}
+	s, err := w.Status(10, 10)
+	if tried := w.phone.tried["token-l0"]; err != nil || tried < 70 || tried > 400 || s.Queued != 0 || s.DeadCount != 1 || s.Dead[0].Reason != ReasonExpired {
+		t.Errorf("%d tries; %+v %v", tried, s, err)
+	}
+	if got := len(w.phone.shown()); got != 1 {
+		t.Errorf("the other got %d", got)
+	}
+}
+
+// TestCredentialsRefused: nothing is sent until they are good again, and nothing is lost.
+func TestCredentialsRefused(t *testing.T) {
+	t.Parallel()
+	w := waiting(t, 5)
+	w.phone.outcome = failing(ReasonAuth)
+	w.turn()
+	for range 10 {
+		w.clock.add(usualPace.halted)
+		w.turn()
+	}
+	if s, err := w.Status(0, 0); err != nil || !s.Alarm || s.Held != ReasonAuth || s.Queued != 10 {
+		t.Errorf("%+v, %v: want the alarm, and all that waits", s, err)
+	}
+	tries := 0
+	for _, n := range w.phone.tried {
+		tries += n
+	}
+	if tries > 5+10 { // all of them once, then one each time
+		t.Errorf("%d tries while the credentials were refused", tries)
+	}
+	w.phone.outcome = nil
+	w.clock.add(usualPace.halted)
+	w.turn()
+	if s, err := w.Status(0, 0); err != nil || s.Alarm || s.Queued != 0 || len(w.phone.shown()) != 5 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestOldDevices: a device that was not seen for 270 days is dropped.
+func TestOldDevices(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.clock.add(30 * 24 * time.Hour)
+	w.device("max")
+	w.pass(241 * 24 * time.Hour)
+	_ = w.catalog.View(t.Context(), func(v *catalog.View) error {
+		for who, want := range map[catalog.LearnerID]int{"lea": 0, "max": 1} {
+			if got, err := v.DevicesOf(who); err != nil || len(got) != want {
+				t.Errorf("%s has %d devices, %v", who, len(got), err)
+			}
+		}
+		return nil
+	})
+}
+
+// TestNudges: the first at once, then one in 15 minutes at most, which tells all of it; and none for ratings, counts and notifications.
+func TestNudges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.as(catalog.Actor{Subject: "org", Org: "acme", IssuedAt: 5}, func(tx *catalog.Tx) error { return tx.RecordMembership() })
+	w.course("go", "Go")
+	for _, who := range []catalog.LearnerID{"lea", "org"} {
+		w.device(who)
+	}
+	w.enroll("lea", "go", catalog.Active)
+	w.pass(time.Hour)
+	w.phone.silent()
+	told := func() string {
+		var list []string
+		for _, m := range w.phone.silent() {
+			list = append(list, m.Token[len("token-"):]+":"+m.Data["channels"])
+		}
+		slices.Sort(list)
+		return strings.Join(list, " ")
+	}
+	step := func(what, want string) {
+		t.Helper()
+		w.turn()
+		if got := told(); got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	w.course("acme~x", "X")
+	step("a course of acme", "org:org")
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutContent("go", catalog.Content{Modules: []catalog.Module{{ID: "m", Title: map[catalog.Locale]string{"en": "M"}}}}, catalog.Cond{})
+		return err
+	})
+	step("lessons", "lea:courses")
+	w.course("go", "Go on")
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutBookmark("lea", "go")
+		return err
+	})
+	step("both were nudged", "")
+	w.clock.add(nudgeEvery)
+	step("15 minutes later", "lea:catalog org:catalog") // a bookmark that lea's only device made is no news to it
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutDevice("lea", "tablet", catalog.Device{Token: "token-tablet", Platform: catalog.PlatformWeb}, catalog.Cond{})
+		return err
+	})
+	w.clock.add(nudgeEvery)
+	w.turn()
+	w.phone.silent()
+	w.clock.add(nudgeEvery)
+	w.do(func(tx *catalog.Tx) error { return tx.DeleteBookmark("lea", "go") })
+	step("with two devices it is", "lea:me tablet:me")
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutReview("lea", "go", catalog.Review{Rating: 5}, catalog.Cond{})
+		return err
+	})
+	if err := w.catalog.FlushStats(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.add(nudgeEvery)
+	step("a rating", "")
+	w.search("lea", "new", catalog.NotifyInstant)
+	w.clock.add(nudgeEvery)
+	step("a search", "lea:me tablet:me")
+	w.course("new", "New")
+	w.clock.add(nudgeEvery)
+	step("a course, of which lea is told", "lea:catalog org:catalog tablet:catalog")
+	if got := len(w.inbox("lea")); got == 0 {
+		t.Error("lea was not told")
+	}
+	w.clock.add(nudgeEvery)
+	step("the notification", "")
+	w.sound()
+}
+
+// TestPlatformRefused: when the key for one platform is refused, its messages wait, and those to others are sent.
+func TestPlatformRefused(t *testing.T) {
+	t.Parallel()
+	w := waiting(t, 2)
+	w.phone.outcome = func(m *Message) Outcome {
+		if m.Token == "token-l0" {
+			return Outcome{Reason: ReasonThirdParty}
+		}
+		return Outcome{Reason: Sent}
+	}
+	w.turn()
+	if got := w.phone.shown(); len(got) != 1 || w.phone.tried["token-l0"] != 2 { // a nudge and a message
+		t.Errorf("%+v, %d tries", got, w.phone.tried["token-l0"])
+	}
+	w.phone.outcome = nil
+	w.clock.add(usualPace.halted)
+	w.turn()
+	if got := w.phone.shown(); len(got) != 1 || got[0].Token != "token-l0" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestBundle: what becomes news at the same moment is one message when it is too much for a screen, and all of it is in the inbox.
+func TestBundle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("few")
+	w.device("many")
+	for i, words := range []string{"a", "b", "c", "d", "e"} {
+		w.search("many", words, catalog.NotifyInstant)
+		if i < bundleOver {
+			w.search("few", words, catalog.NotifyInstant)
+		}
+	}
+	w.turn()
+	w.course("all", "a b c d e")
+	w.pass(5 * time.Second)
+	shown := map[string]int{}
+	for _, m := range w.phone.shown() {
+		shown[m.Token]++
+		if m.Token == "token-many" && (m.Title != "5 pieces of news for you" || m.Data["type"] != "bundle") {
+			t.Errorf("%+v", m)
+		}
+	}
+	if shown["token-few"] != 3 || shown["token-many"] != 1 || len(w.inbox("many")) != 5 || len(w.inbox("few")) != 3 {
+		t.Errorf("%v; %q and %q", shown, w.rules("few"), w.rules("many"))
+	}
+	w.sound()
+}
+
+// TestKilledAfterInbox: the process is killed when the notification is in the inbox and the message is not yet in the outbox. There is one of each in the end.
+func TestKilledAfterInbox(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.search("lea", "go", catalog.NotifyInstant)
+	w.turn()
+	w.course("go", "Go")
+	w.follow()
+	w.clock.add(5 * time.Second)
+	if _, err := w.settle(w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.tellRounds(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(w.folder, "push.db")
+	before := filepath.Join(w.folder, "before.db")
+	if err := w.db.View(func(tx *bolt.Tx) error { return tx.CopyFile(before, fileMode) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(before, path); err != nil {
+		t.Fatal(err)
+	}
+	w.open(true)
+	w.pass(time.Second)
+	if got := w.phone.shown(); len(got) != 1 || w.rules("lea") != "search_match s-go 1" {
+		t.Errorf("%+v, inbox %q", got, w.rules("lea"))
+	}
+	w.sound()
+}
