@@ -55,6 +55,7 @@ var sections = []struct {
 	{"changelog", (*bench).changelog},
 	{"import", (*bench).imports},
 	{"search", (*bench).search},
+	{"alerts", (*bench).alerts},
 	{"ranking", (*bench).ranking},
 	{"mixed", (*bench).mixed},
 	{"overload", (*bench).overload},

@@ -191,3 +191,21 @@ func (v *View) OrgOnRecord(actor Actor) (OrgID, error) {
 	}
 	return actor.Org, nil
 }
+
+// MemberOf returns the organization of which a learner is a member by the newest token that was seen; "" for none. It is for what is done for learners while
+// they do not ask: whoever asks is judged by [View.OrgOnRecord].
+func (v *View) MemberOf(who LearnerID) (OrgID, error) {
+	records, _, err := v.memberships(who)
+	for org, m := range records {
+		if m.Active {
+			return org, err // there is one at most, see RecordMembership
+		}
+	}
+	return "", err
+}
+
+// LearnerOf returns whose a key of a learner's entity is.
+func LearnerOf(key string) LearnerID {
+	learner, _ := splitLearner(key)
+	return learnerOf(learner)
+}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"iter"
 	"net/url"
 	"unicode/utf8"
 
@@ -48,6 +49,59 @@ func (c *Catalog) MySavedSearches(ctx context.Context, who LearnerID, p Page) (L
 	return listMine(ctx, c, KindSavedSearch, who, p, func(key string, s Stored[SavedSearch]) MySavedSearch {
 		return MySavedSearch{SavedSearchID(key), s}
 	})
+}
+
+// SavedSearchOf is a saved search with the learner who keeps it.
+type SavedSearchOf struct {
+	Learner LearnerID
+	MySavedSearch
+}
+
+// SavedSearches yields everybody's saved searches, learner by learner. Each chunk of them is read at one moment, so what changes meanwhile may be missed or
+// seen: whoever goes on from the log's head as it was before misses nothing.
+func (c *Catalog) SavedSearches(ctx context.Context) iter.Seq2[SavedSearchOf, error] {
+	return func(yield func(SavedSearchOf, error) bool) {
+		for after := ""; ; {
+			chunk := make([]SavedSearchOf, 0, coursesync.ReadChunk)
+			err := c.View(ctx, func(v *View) error {
+				for ch := range entities(v, KindSavedSearch, "", after) {
+					s, err := SavedSearchIn(ch)
+					if err != nil {
+						return err
+					}
+					after = ch.Key
+					if chunk = append(chunk, s); len(chunk) == cap(chunk) {
+						break
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				yield(SavedSearchOf{}, err)
+				return
+			}
+			for _, s := range chunk {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			if len(chunk) < cap(chunk) {
+				return
+			}
+		}
+	}
+}
+
+// SavedSearchIn returns the saved search in a change of [KindSavedSearch]; of one that was deleted, its names.
+func SavedSearchIn(ch coursesync.Change) (SavedSearchOf, error) {
+	learner, id := splitLearner(ch.Key)
+	s := SavedSearchOf{Learner: learnerOf(learner), MySavedSearch: MySavedSearch{ID: SavedSearchID(id)}}
+	if ch.Op == coursesync.OpDelete {
+		return s, nil
+	}
+	var err error
+	s.Stored, err = decode[SavedSearch](ch)
+	return s, err
 }
 
 // MySavedSearch returns one of a learner's saved searches, and whether there is one.

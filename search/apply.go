@@ -49,11 +49,12 @@ func (x *Index) Apply(ctx context.Context, batch []coursesync.Change, next cours
 			return err
 		}
 	}
-	wrote, err := a.write(ctx, a.touched.among(a.courses, a.edit.columns, old.cols), next)
+	touched := a.touched.among(a.courses, a.edit.columns, old.cols)
+	wrote, err := a.write(ctx, touched, next)
 	if err != nil {
 		return fault.Wrap("search.Apply", fault.Internal, err)
 	}
-	gen := &generation{reader: old.reader, cols: a.edit.seal(), cursor: next}
+	gen := &generation{reader: old.reader, cols: a.edit.seal(), cursor: next, edit: old.edit + 1}
 	if wrote {
 		if gen.reader, err = x.store.newReader(x.dicts); err != nil {
 			return fault.Wrap("search.Apply", fault.Internal, err)
@@ -61,8 +62,20 @@ func (x *Index) Apply(ctx context.Context, batch []coursesync.Change, next cours
 	} else {
 		gen.reader.refs.Add(1)
 	}
+	x.journal.add(gen.edit, a.rows(touched))
 	x.publish(gen, nil)
 	return nil
+}
+
+// rows returns the rows of the courses that are indexed: those that changed, and those that a change touches.
+func (a *applying) rows(touched []catalog.CourseID) []int32 {
+	rows := make([]int32, 0, len(a.courses)+len(touched))
+	for _, id := range slices.AppendSeq(touched, maps.Keys(a.courses)) {
+		if r, ok := a.x.dicts.courses.find(string(id)); ok {
+			rows = append(rows, int32(r)-1) //nolint:gosec // far fewer than 2^31
+		}
+	}
+	return rows
 }
 
 // change takes one change into the columns and notes what has to be indexed.

@@ -139,6 +139,20 @@ func (m *matcher) meanings(p *plan, words []word) error {
 	if !m.rules.synonyms {
 		return nil
 	}
+	return p.usages(words, func(at int, use *usage) error {
+		meant, err := m.meaning(use.text)
+		if err != nil {
+			return err
+		}
+		for k := range words[at : at+use.length] {
+			words[at+k].meant = append(words[at+k].meant, meant)
+		}
+		return nil
+	})
+}
+
+// usages yields the synonyms that hold for the caller and apply to words of the query, with the place of the first of these words.
+func (p *plan) usages(words []word, yield func(at int, use *usage) error) error {
 	used := 0
 	for _, c := range p.curations() {
 		for at := range words {
@@ -147,12 +161,8 @@ func (m *matcher) meanings(p *plan, words []word) error {
 					continue
 				}
 				used++
-				meant, err := m.meaning(use.text)
-				if err != nil {
+				if err := yield(at, &use); err != nil {
 					return err
-				}
-				for k := range words[at : at+use.length] {
-					words[at+k].meant = append(words[at+k].meant, meant)
 				}
 			}
 		}

@@ -19,6 +19,7 @@ type generation struct {
 	reader *reader
 	cols   *columns
 	cursor coursesync.Cursor
+	edit   uint64 // how many edits made it; one is left out where everything may have changed (journal.go)
 }
 
 // generations counts them, and columns.
@@ -113,7 +114,7 @@ func (x *Index) refresh() {
 		r.release()
 		return
 	}
-	x.publish(&generation{reader: r, cols: old.cols, cursor: old.cursor}, nil)
+	x.publish(&generation{reader: r, cols: old.cols, cursor: old.cursor, edit: old.edit}, nil)
 }
 
 // acquire returns the current generation; its reader must be released.

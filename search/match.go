@@ -111,26 +111,15 @@ func (m *matcher) keep(n int) {
 	})
 }
 
-// word looks up one word: as it stands, by what it means, as the beginning of another, in pinyin; and with typos when nothing visible has it.
+// word looks up one word: as it stands, or else as it may be meant.
 func (m *matcher) word(w *word) (found bool, err error) {
-	if err := m.forms(&w.Word, tierExact, tierStem); err != nil {
+	if err := m.standing(w); err != nil {
 		return false, err
 	}
-	for _, meant := range w.meant {
-		for k, i := range meant.rows {
-			m.offer(i, meant.weights[k], tierSynonym, false)
-		}
-		m.out.marks.addAll(meant.words)
-	}
-	m.out.marks.add(&w.Word)
-	if w.prefix && w.Kind != analysis.KindHan {
-		if err := m.prefixed(w.Fold); err != nil {
+	if len(m.current) == 0 {
+		if err := m.initials(w); err != nil {
 			return false, err
 		}
-		m.out.marks.prefix = w.Fold
-	}
-	if err := m.pinyin(w); err != nil {
-		return false, err
 	}
 	if len(m.current) == 0 {
 		m.out.guessed = true
@@ -149,6 +138,27 @@ func (m *matcher) word(w *word) (found bool, err error) {
 	}
 	m.settle(w.Text, w.written != "")
 	return found, nil
+}
+
+// standing looks up a word as it stands, by what it means, as the beginning of another, and in pinyin. Whether a course is found so depends on no other.
+func (m *matcher) standing(w *word) error {
+	if err := m.forms(&w.Word, tierExact, tierStem); err != nil {
+		return err
+	}
+	for _, meant := range w.meant {
+		for k, i := range meant.rows {
+			m.offer(i, meant.weights[k], tierSynonym, false)
+		}
+		m.out.marks.addAll(meant.words)
+	}
+	m.out.marks.add(&w.Word)
+	if w.prefix && w.Kind != analysis.KindHan {
+		if err := m.prefixed(w.Fold); err != nil {
+			return err
+		}
+		m.out.marks.prefix = w.Fold
+	}
+	return m.pinyin(w)
 }
 
 // settle adds what the current word found to the scores, and makes room for the next word. Only now it is known how many courses have it. What a

@@ -60,13 +60,7 @@ func (m *matcher) phrase(p *plan, text string) error {
 // of the words, and their texts are read. What was found stands in best, as a word's does.
 func (m *matcher) holding(p *plan, text string, worth func(i int32) bool) ([]int32, error) {
 	phrase := analysis.NewPhrase(text)
-	var terms []string
-	for _, tok := range analysis.Exact(text) {
-		pair := tok.Kind == analysis.KindHan && utf8.RuneCountInString(tok.Text) > 1 // it may be parted by a sign in the text
-		if !tok.Whole && !pair && !slices.Contains(terms, tok.Text) && len(terms) < maxPhraseTerms {
-			terms = append(terms, tok.Text)
-		}
-	}
+	terms := phraseTerms(text)
 	if len(terms) == 0 {
 		return nil, nil
 	}
@@ -94,6 +88,18 @@ func (m *matcher) holding(p *plan, text string, worth func(i int32) bool) ([]int
 		held = append(held, in...)
 	}
 	return held, nil
+}
+
+// phraseTerms are the words that whoever holds a phrase has: those that are looked up.
+func phraseTerms(text string) []string {
+	var terms []string
+	for _, tok := range analysis.Exact(text) {
+		pair := tok.Kind == analysis.KindHan && utf8.RuneCountInString(tok.Text) > 1 // it may be parted by a sign in the text
+		if !tok.Whole && !pair && !slices.Contains(terms, tok.Text) && len(terms) < maxPhraseTerms {
+			terms = append(terms, tok.Text)
+		}
+	}
+	return terms
 }
 
 // filterByText returns the rows of which one passage is accepted.

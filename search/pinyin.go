@@ -53,10 +53,14 @@ func initials(fold string) []spelled {
 	return way
 }
 
-// pinyin looks up what a Latin word spells, below what has it as it stands; initials only when nothing else has the word, since any three letters
-// are some.
+// inPinyin reports whether a word may be pinyin.
+func (m *matcher) inPinyin(w *word) bool {
+	return m.rules.pinyin && w.Kind == analysis.KindWord && w.written == "" && w.Fold[0] < utf8.RuneSelf
+}
+
+// pinyin looks up what a Latin word spells, below what has it as it stands.
 func (m *matcher) pinyin(w *word) error {
-	if !m.rules.pinyin || w.Kind != analysis.KindWord || w.written != "" || w.Fold[0] >= utf8.RuneSelf {
+	if !m.inPinyin(w) {
 		return nil
 	}
 	for _, way := range spellings(w.Fold, w.prefix) {
@@ -64,10 +68,15 @@ func (m *matcher) pinyin(w *word) error {
 			return err
 		}
 	}
-	if len(m.current) == 0 && analysis.Initials(w.Fold) {
-		return m.spelling(initials(w.Fold), spaceInitials)
-	}
 	return nil
+}
+
+// initials looks up what a word's letters are the initials of. It is asked only when nothing else has the word, since any three letters are some.
+func (m *matcher) initials(w *word) error {
+	if !m.inPinyin(w) || !analysis.Initials(w.Fold) {
+		return nil
+	}
+	return m.spelling(initials(w.Fold), spaceInitials)
 }
 
 // spelling offers the rows that have all pairs of a way in titles or names.

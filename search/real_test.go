@@ -50,6 +50,17 @@ func TestRealCatalogsEqualBruteForce(t *testing.T) {
 			t.Errorf("%q finds nothing", q)
 		}
 	}
+	alerts := newSavers(t, c, x)
+	alerts.saveRandom(7, soak(100))
+	alerts.follow()
+	var some []catalog.CourseID // what all of them find is compared with how they are named for a few
+	for i, id := range alerts.courses() {
+		if i%50 == 0 {
+			some = append(some, id)
+		}
+	}
+	pairs, found := alerts.checkAmong("of real courses", some)
+	t.Logf("%d pairs of course and saved search, %d of them found", pairs, found)
 	if err := x.Reindex(context.Background(), false); err != nil {
 		t.Errorf("the same program makes another index of the same texts: %v", err)
 	}

@@ -274,7 +274,7 @@ func (x *Index) trySwap(ctx context.Context, b *builder) (*store, error) {
 	old := x.store
 	x.store = b.store
 	x.outdated.Store(false)
-	x.publish(&generation{reader: r, cols: gen.cols, cursor: gen.cursor}, nil)
+	x.publish(&generation{reader: r, cols: gen.cols, cursor: gen.cursor, edit: gen.edit + unknownEdit}, nil) // it may be ahead of the old one
 	return old, nil
 }
 

@@ -72,6 +72,7 @@ type Index struct {
 
 	apply       sync.Mutex // held by whoever writes
 	store       *store
+	journal     journal
 	replayUntil coursesync.Seq // up to there the columns may be ahead of the index
 	resets      int
 
@@ -151,7 +152,11 @@ func (x *Index) begin(ctx context.Context, s *store) error {
 	if err := x.dicts.words.load(reader.views); err != nil {
 		return err
 	}
-	x.publish(&generation{reader: reader, cols: cols, cursor: s.cursor}, &readyAt)
+	gen := &generation{reader: reader, cols: cols, cursor: s.cursor}
+	if x.gen != nil { // only written under apply
+		gen.edit = x.gen.edit + unknownEdit
+	}
+	x.publish(gen, &readyAt)
 	return nil
 }
 

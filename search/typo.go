@@ -69,32 +69,47 @@ func correctedText(q query.Query, corrections []correction, pick []int) string {
 // typos looks up what a word may have been meant to be: the words one edit away, or else those one edit away from its stem (keznels is no neighbour of
 // kernel, but its stem is), or else two edits away; or else, of a word that is being typed, those that begin with something one edit away.
 func (m *matcher) typos(w *word) error {
+	for _, try := range triesOf(w) {
+		if found, err := m.meant(w, m.nearby(&try), try.tier); found || err != nil {
+			return err
+		}
+	}
+	if !begunLike(w) {
+		return nil
+	}
+	return m.beginningLike(w.Fold)
+}
+
+// try is one way to forgive typos: words at a distance from some others.
+type try struct {
+	folds    []string
+	distance int
+	tier     int
+}
+
+// triesOf returns the ways to forgive typos in a word, in their order.
+func triesOf(w *word) []try {
 	most := edits(&w.Word)
 	if most == 0 {
 		return nil
 	}
-	tries := []struct {
-		folds    []string
-		distance int
-		tier     int
-	}{{[]string{w.Fold}, 1, tierTypo}, {stemsOf(&w.Word), 1, tierTypo}, {[]string{w.Fold}, 2, tierTypo2}}
-	for _, try := range tries {
-		if try.distance > most {
-			continue
-		}
-		var terms []string
-		for _, fold := range try.folds {
-			terms = append(terms, m.words.near(fold, try.distance)...)
-		}
-		slices.Sort(terms)
-		if found, err := m.meant(w, slices.Compact(terms), try.tier); found || err != nil {
-			return err
-		}
+	tries := []try{{[]string{w.Fold}, 1, tierTypo}, {stemsOf(&w.Word), 1, tierTypo}, {[]string{w.Fold}, 2, tierTypo2}}
+	return slices.DeleteFunc(tries, func(t try) bool { return t.distance > most })
+}
+
+// nearby returns the words that a try takes for the one that was typed, in order.
+func (m *matcher) nearby(t *try) []string {
+	var terms []string
+	for _, fold := range t.folds {
+		terms = append(terms, m.words.near(fold, t.distance)...)
 	}
-	if !w.prefix || utf8.RuneCountInString(w.Fold) < prefixEditFrom {
-		return nil
-	}
-	return m.beginningLike(w.Fold)
+	slices.Sort(terms)
+	return slices.Compact(terms)
+}
+
+// begunLike reports whether a word is looked up as a mistyped beginning, when no try found anything.
+func begunLike(w *word) bool {
+	return w.prefix && edits(&w.Word) > 0 && utf8.RuneCountInString(w.Fold) >= prefixEditFrom
 }
 
 // stemsOf returns a word's English and French stems, where they are long enough to be mistyped and other than the word.

@@ -111,7 +111,7 @@ func (v *vocabulary) near(fold string, distance int) []string {
 	for length := max(1, n-distance); length <= min(n+distance, maxSpelled); length++ {
 		for i := range v.spells[length] {
 			s := &v.spells[length][i]
-			if distance > 1 && s.first != want.first || bits.OnesCount64(s.letters&^want.letters) > distance || bits.OnesCount64(want.letters&^s.letters) > distance {
+			if s.unlike(&want, distance) {
 				continue
 			}
 			if analysis.Distance(fold, s.word, distance) == distance {
@@ -120,6 +120,26 @@ func (v *vocabulary) near(fold string, distance int) []string {
 		}
 	}
 	slices.Sort(list)
+	return list
+}
+
+// unlike reports whether it is clear that a word is no neighbour of another.
+func (s *spelling) unlike(want *spelling, distance int) bool {
+	return distance > 1 && s.first != want.first || bits.OnesCount64(s.letters&^want.letters) > distance || bits.OnesCount64(want.letters&^s.letters) > distance
+}
+
+// seenSpellings says how many of the words of each length somebody has seen.
+type seenSpellings [maxSpelled + 1]int
+
+// newSpellings returns the words that were learned since somebody looked, and notes that they were seen.
+func (v *vocabulary) newSpellings(seen *seenSpellings) []spelling {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var list []spelling
+	for n := range v.spells {
+		list = append(list, v.spells[n][seen[n]:]...)
+		seen[n] = len(v.spells[n])
+	}
 	return list
 }
 
@@ -149,7 +169,10 @@ func (v *vocabulary) withStem(field int, stem string) []string {
 }
 
 // firstHan is a term before all of those in Han, which have no stems and are most terms of a Chinese field.
-const firstHan = "\u2e80"
+const (
+	firstHan     = "\u2e80"
+	firstHanRune = '\u2e80'
+)
 
 // load learns the words of an index.
 func (v *vocabulary) load(views []view) error {

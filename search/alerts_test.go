@@ -1,0 +1,433 @@
+package search_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/ingest"
+	"github.com/carrel-lms/carrel/search"
+	"github.com/carrel-lms/carrel/search/analysis"
+	"github.com/carrel-lms/carrel/search/searchtest"
+	coursesync "github.com/carrel-lms/carrel/sync"
+)
+
+// keepers are learners with saved searches, by their organization.
+var keepers = []catalog.Actor{
+	{Subject: "lea", Roles: []catalog.Role{catalog.RoleLearner}, IssuedAt: 1},
+	{Subject: "moe", Roles: []catalog.Role{catalog.RoleLearner}, IssuedAt: 1},
+	{Subject: "ann", Roles: []catalog.Role{catalog.RoleLearner}, Org: "acme", IssuedAt: 1},
+	{Subject: "uma", Roles: []catalog.Role{catalog.RoleLearner}, Org: "umbrella", IssuedAt: 1},
+}
+
+// savers is a catalog with an index, learners with saved searches, and alerts that know of them.
+type savers struct {
+	*testing.T
+	c       *catalog.Catalog
+	x       *search.Index
+	a       *search.Alerts
+	members map[catalog.LearnerID]catalog.OrgID
+	queries map[string]string // of learner/search
+}
+
+func newSavers(t *testing.T, c *catalog.Catalog, x *search.Index) *savers {
+	t.Helper()
+	s := &savers{T: t, c: c, x: x, a: search.NewAlerts(x), members: map[catalog.LearnerID]catalog.OrgID{}, queries: map[string]string{}}
+	for _, who := range keepers {
+		s.join(who)
+	}
+	return s
+}
+
+// join lets somebody come with a token.
+func (s *savers) join(who catalog.Actor) {
+	s.Helper()
+	if _, err := s.c.Update(context.Background(), who, func(tx *catalog.Tx) error { return tx.RecordMembership() }); err != nil {
+		s.Fatal(err)
+	}
+	s.members[who.Subject] = who.Org
+}
+
+// save keeps a search.
+func (s *savers) save(who catalog.LearnerID, id, query string) {
+	s.Helper()
+	update(s, s.c, func(tx *catalog.Tx) error {
+		_, err := tx.PutSavedSearch(who, catalog.SavedSearchID(id), catalog.SavedSearch{Name: id, Query: query, Notify: catalog.NotifyDaily}, catalog.Cond{})
+		return err
+	})
+	s.queries[string(who)+"/"+id] = query
+}
+
+// follow brings all up to date.
+func (s *savers) follow() {
+	s.Helper()
+	catchUp(s, s.c, s.x)
+	if err := coursesync.CatchUp(context.Background(), s.c.Log(), s.a); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// found is what a saved search finds when its learner runs it, page by page.
+func (s *savers) found(key string) []string {
+	s.Helper()
+	who, _, _ := strings.Cut(key, "/")
+	values, err := url.ParseQuery(s.queries[key])
+	if err != nil {
+		s.Fatal(err)
+	}
+	req, err := search.ParseSaved(values)
+	if err != nil {
+		s.Fatal(err)
+	}
+	req.Actor = catalog.Actor{Subject: catalog.LearnerID(who), Roles: []catalog.Role{catalog.RoleLearner}, Org: s.members[catalog.LearnerID(who)]}
+	req.Locale, req.Limit = catalog.Locale(values.Get("locale")), search.MaxLimit
+	var list []string
+	for {
+		resp := find(s, s.x, req)
+		list = append(list, ids(resp)...)
+		if resp.Next == nil {
+			slices.Sort(list)
+			return list
+		}
+		req.Cursor = *resp.Next
+	}
+}
+
+// courses lists the ids of all courses there are.
+func (s *savers) courses() (list []catalog.CourseID) {
+	s.Helper()
+	for course, err := range s.c.Courses(context.Background()) {
+		if err != nil {
+			s.Fatal(err)
+		}
+		list = append(list, course.Value.ID)
+	}
+	return list
+}
+
+// match returns for each saved search the courses of which it is named.
+func (s *savers) match(courses []catalog.CourseID) map[string][]string {
+	s.Helper()
+	named := map[string][]string{}
+	for chunk := range slices.Chunk(courses, 7) { // several at once, and not all
+		matches, err := s.a.Match(context.Background(), chunk...)
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, m := range matches {
+			key := string(m.Learner) + "/" + string(m.Search)
+			named[key] = append(named[key], string(m.Course))
+		}
+	}
+	for _, list := range named {
+		slices.Sort(list)
+	}
+	return named
+}
+
+// check compares what saved searches find with the courses of which they are named, and returns how many pairs that were.
+func (s *savers) check(step string) (pairs, found int) {
+	s.Helper()
+	s.follow()
+	return s.checkAmong(step, s.courses())
+}
+
+// checkAmong is check for some of the courses.
+func (s *savers) checkAmong(step string, courses []catalog.CourseID) (pairs, found int) {
+	s.Helper()
+	among := map[string]bool{}
+	for _, id := range courses {
+		among[string(id)] = true
+	}
+	named := s.match(courses)
+	wrong := 0
+	for _, key := range slices.Sorted(maps.Keys(s.queries)) {
+		want := slices.DeleteFunc(s.found(key), func(id string) bool { return !among[id] })
+		found += len(want)
+		if !slices.Equal(want, named[key]) {
+			s.Errorf("%s: %s of %s: −found +named\n%s", step, s.queries[key], key, cmp.Diff(want, named[key]))
+			if wrong++; wrong == 3 {
+				s.FailNow()
+			}
+		}
+	}
+	return len(courses) * len(s.queries), found
+}
+
+// saveRandom keeps random searches: those that a test of searching draws too.
+func (s *savers) saveRandom(seed uint64, n int) *chooser {
+	s.Helper()
+	o, err := searchtest.NewOracle(context.Background(), s.c, noon)
+	if err != nil {
+		s.Fatal(err)
+	}
+	random := newChooser(o, seed)
+	for i := range n {
+		s.saveOne(random, fmt.Sprintf("s%03d", i))
+	}
+	return random
+}
+
+func (s *savers) saveOne(random *chooser, id string) {
+	s.Helper()
+	req := random.request()
+	if random.chance(50) { // many filters find nothing
+		req = search.Request{Q: random.query() + " " + random.word(), Locale: req.Locale, Sort: req.Sort}
+	}
+	values := req.Values()
+	if req.Locale != "" {
+		values.Set("locale", string(req.Locale))
+	}
+	s.save(keepers[random.IntN(len(keepers))].Subject, id, values.Encode())
+}
+
+// Who is named for a course is who would find it: for random saved searches over a catalog of three languages, with organizations, drafts, synonyms and pins.
+func TestAlertsEqualSearch(t *testing.T) {
+	t.Parallel()
+	for _, o := range []searchtest.Options{
+		{Courses: 300, Seed: 1, Vocabulary: 500, Words: 25, Tags: 60, Orgs: true, States: true, Curated: true},
+		{Courses: 120, Seed: 2, Vocabulary: 2000, Words: 20, Translated: true, Curated: true},
+	} {
+		c, x := filled(t, o)
+		s := newSavers(t, c, x)
+		s.saveRandom(o.Seed, soak(300))
+		pairs, found := s.check("at first")
+		t.Logf("%d pairs of course and saved search, %d of them found", pairs, found)
+	}
+}
+
+// The same over the demo catalog, whose texts are those of people.
+func TestAlertsOfDemo(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t)
+	if _, err := ingest.Run(t.Context(), c, ingest.Demo(), ingest.Options{Actor: catalog.System, Detect: analysis.Detect}); err != nil {
+		t.Fatal(err)
+	}
+	update(t, c, ingest.PutDemoSynonyms)
+	x := openIndex(t, c, t.TempDir())
+	catchUp(t, c, x)
+	s := newSavers(t, c, x)
+	s.saveRandom(9, 150)
+	for i, q := range []string{
+		"machine learning", "machine lerning", "apprentissage automatique", "apprentisage", "机器学习", "jiqi xuexi", "jqxx", "data", "programming python", "\"machine learning\"", "python -data",
+		"programmer en python pour les débutants absolus", "level:beginner python", "instructor:x", "cours de cuisine", "js", "ml", "pyt", "développement", "developpement web",
+	} {
+		for _, l := range []string{"en", "fr", "zh-Hans"} {
+			s.save(keepers[i%2].Subject, fmt.Sprintf("q%d-%s", i, l), url.Values{"q": {q}, "locale": {l}}.Encode())
+		}
+	}
+	pairs, found := s.check("at first")
+	t.Logf("%d pairs of course and saved search, %d of them found", pairs, found)
+}
+
+// The same holds after everything that may change it: courses that come, change and go, what labels and synonyms say, who is a member of what.
+func TestAlertsFollow(t *testing.T) {
+	t.Parallel()
+	c, x := filled(t, searchtest.Options{Courses: 120, Seed: 5, Vocabulary: 300, Words: 12, Tags: 40, Orgs: true, States: true, Curated: true})
+	s := newSavers(t, c, x)
+	random := s.saveRandom(5, 150)
+	s.check("at first")
+	if err := s.a.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for step := range soak(25) {
+		what := s.change(random, step)
+		if random.chance(50) {
+			s.follow()
+			s.match(s.courses()[:1]) // and what changed is looked at by the way
+		}
+		if step%3 == 2 || step < 3 {
+			s.check(fmt.Sprintf("step %d, %s", step, what))
+		}
+	}
+}
+
+// change changes something.
+func (s *savers) change(random *chooser, step int) string {
+	s.Helper()
+	courses := s.courses()
+	id := courses[random.IntN(len(courses))]
+	edit := func(fn func(c *catalog.Course)) {
+		update(s, s.c, func(tx *catalog.Tx) error {
+			course, _, err := tx.Course(id)
+			if err == nil {
+				fn(&course.Value)
+				_, err = tx.PutCourse(course.Value, catalog.Cond{})
+			}
+			return err
+		})
+	}
+	actions := []struct {
+		name string
+		do   func()
+	}{
+		{"a title", func() { edit(func(c *catalog.Course) { c.Title = random.word() + " " + random.word() }) }},
+		{"all texts", func() {
+			edit(func(c *catalog.Course) {
+				c.Text = catalog.Text{Title: random.word(), Description: strings.Repeat(random.word()+" ", 3)}
+				c.Translations = nil
+			})
+		}},
+		{"a state", func() {
+			edit(func(c *catalog.Course) {
+				c.State = []catalog.State{catalog.Draft, catalog.Published, catalog.Archived}[random.IntN(3)]
+			})
+		}},
+		{"a course less", func() {
+			update(s, s.c, func(tx *catalog.Tx) error { return tx.DeleteCourse(id, catalog.Cond{}) })
+		}},
+		{"a course more", func() {
+			update(s, s.c, func(tx *catalog.Tx) error {
+				_, err := tx.PutCourse(catalog.Course{
+					ID: catalog.CourseID(fmt.Sprintf("%snew-%d", []string{"", "acme~"}[random.IntN(2)], step)), Language: catalog.French,
+					Text: catalog.Text{Title: "x " + random.query(), Summary: random.word() + " " + random.word()},
+				}, catalog.Cond{})
+				return err
+			})
+		}},
+		{"a label", func() {
+			update(s, s.c, func(tx *catalog.Tx) error {
+				_, err := tx.PutTag(catalog.Tag{ID: "tag-0", Label: map[catalog.Locale]string{catalog.English: random.word()}}, catalog.Cond{})
+				return err
+			})
+		}},
+		{"a synonym", func() {
+			update(s, s.c, func(tx *catalog.Tx) error {
+				_, err := tx.PutSynonym(catalog.Synonym{
+					ID: catalog.SynonymID(fmt.Sprintf("%snew-%d", []string{"", "acme~"}[random.IntN(2)], random.IntN(3))), From: []string{random.word()}, To: []string{random.word() + " " + random.word(), random.word()},
+				}, catalog.Cond{})
+				return err
+			})
+		}},
+		{"a member", func() {
+			who := keepers[random.IntN(len(keepers))]
+			who.IssuedAt, who.Org = int64(step+2), []catalog.OrgID{"", "acme", "umbrella"}[random.IntN(3)]
+			s.join(who)
+		}},
+		{"a saved search", func() { s.saveOne(random, fmt.Sprintf("s%03d", random.IntN(200))) }},
+		{"a saved search less", func() {
+			key := slices.Sorted(maps.Keys(s.queries))[random.IntN(len(s.queries))]
+			who, id, _ := strings.Cut(key, "/")
+			update(s, s.c, func(tx *catalog.Tx) error {
+				return tx.DeleteSavedSearch(catalog.LearnerID(who), catalog.SavedSearchID(id), catalog.Cond{})
+			})
+			delete(s.queries, key)
+		}},
+		{"an index", func() {
+			s.follow()
+			if err := s.x.Reindex(context.Background(), true); err != nil {
+				s.Fatal(err)
+			}
+		}},
+	}
+	action := actions[random.IntN(len(actions))]
+	if step < len(actions) {
+		action = actions[step]
+	}
+	action.do()
+	return action.name
+}
+
+// What a search finds depends on other courses when a word is nowhere as it stands, and when no course has all words. Each step changes one of those facts.
+func TestAlertsDependOnOthers(t *testing.T) {
+	t.Parallel()
+	c, x := shelf(t, catalog.English, "Python basics", "Machine learning", "Sewing by hand", "Kernels of operating systems")
+	s := newSavers(t, c, x)
+	for id, q := range map[string]string{
+		"typo": "pyhton", "stem": "keznel systems", "both": "machine sewing", "two": "machine pyhton", "start": "mahcine lear", "initials": "sjfx", "han": "深度机器人", "never": "flowrs", "begun": "opreat",
+		"any": "pyhton knitting weaving cooking singing", "phrase": "\"by hand\" sewign", "without": "basisc -sewing",
+	} {
+		s.save("lea", id, url.Values{"q": {q}}.Encode())
+	}
+	s.save("lea", "synonym", "q=js")
+	s.save("ann", "member", "q=pyhton")
+	s.save("ann", "members-synonym", "q=kit")
+	put := func(id, title string) func() {
+		return func() {
+			update(t, c, func(tx *catalog.Tx) error {
+				_, err := tx.PutCourse(catalog.Course{ID: catalog.CourseID(id), Language: catalog.English, Text: catalog.Text{Title: title}}, catalog.Cond{})
+				return err
+			})
+		}
+	}
+	remove := func(id string) func() {
+		return func() {
+			update(t, c, func(tx *catalog.Tx) error { return tx.DeleteCourse(catalog.CourseID(id), catalog.Cond{}) })
+		}
+	}
+	curate := func(fn func(tx *catalog.Tx) (bool, error)) func() {
+		return func() {
+			update(t, c, func(tx *catalog.Tx) error {
+				_, err := fn(tx)
+				return err
+			})
+		}
+	}
+	synonym := func(id, from, to string) func() {
+		return curate(func(tx *catalog.Tx) (bool, error) {
+			return tx.PutSynonym(catalog.Synonym{ID: catalog.SynonymID(id), From: []string{from}, To: []string{to}}, catalog.Cond{})
+		})
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string // of some of the searches, which courses
+	}{
+		{"at first", func() {}, "begun: d; typo: a; both: b c; stem: d; two: a b; start: b; initials: ; never: ; any: a; phrase: c; without: a; member: a"},
+		{"one has the word as it stands", put("e", "Pyhton"), "typo: e; any: e; two: b e; member: e"},
+		{"and changes it", put("e", "Python again"), "typo: a e; any: a e; two: a b e"},
+		{"a member's has it", put("acme~f", "Pyhton"), "typo: a e; member: acme~f"},
+		{"and is gone", remove("acme~f"), "typo: a e; member: a e"},
+		{"one has both", put("g", "A sewing machine"), "both: g; two: a b e g"},
+		{"and no more", put("g", "A machine"), "both: b c g"},
+		{"one has all with a typo", put("h", "Machine for Python"), "two: h"},
+		{"the typo is a word", put("q", "Pyhton"), "two: b g h q"},
+		{"and is none again", remove("q"), "two: h"},
+		{"it goes", remove("h"), "two: a b e g"},
+		{"a new word that was meant", put("i", "Flowers"), "never: i"},
+		{"its stem only", put("i", "Flower"), "never: i"},
+		{"another word that may be meant", put("n", "Pyton"), "typo: a e n; member: a e n"},
+		{"one that is no better", put("o", "Pythons and pytonn"), "typo: a e n o"},
+		{"a word that begins so nearly", put("p", "Operations"), "begun: d p"},
+		{"initials", put("j", "数据分析"), "initials: j"},
+		{"a code that is the word", put("k", "SJFX"), "initials: k"},
+		{"and goes", remove("k"), "initials: j"},
+		{"a part of the run", put("l", "机器人学"), "han: l"},
+		{"all of the run", put("m", "深度机器人"), "han: m"},
+		{"and goes again", remove("m"), "han: l"},
+		{"the stem is gone", put("d", "Something else"), "stem: ; begun: p"},
+		{"a synonym", synonym("js", "js", "python"), "synonym: a e o"},
+		{"one for members", synonym("acme~kit", "kit", "sewing"), "members-synonym: c; synonym: a e o"},
+		{"another one instead", synonym("js", "js", "sewing"), "synonym: c"},
+		{"a pin", curate(func(tx *catalog.Tx) (bool, error) {
+			return tx.PutPin(catalog.Pin{ID: "p", Query: "JS", Pins: []catalog.CourseID{"d", "a"}}, catalog.Cond{})
+		}), "synonym: a c d"},
+		{"a pinned course goes", remove("a"), "synonym: c d"},
+		{"the pin goes", curate(func(tx *catalog.Tx) (bool, error) { return true, tx.DeletePin("p", catalog.Cond{}) }), "synonym: c"},
+		{"the member leaves", func() { s.join(catalog.Actor{Subject: "ann", Roles: keepers[2].Roles, IssuedAt: 2}) }, "members-synonym: "},
+		{"another state", curate(func(tx *catalog.Tx) (bool, error) {
+			return tx.PutCourse(catalog.Course{ID: "c", Language: catalog.English, State: catalog.Draft, Text: catalog.Text{Title: "Sewing by hand"}}, catalog.Cond{})
+		}), "synonym: ; phrase: "},
+	} {
+		step.do()
+		s.check(step.name)
+		named := s.match(s.courses())
+		for part := range strings.SplitSeq(step.want, "; ") {
+			id, courses, _ := strings.Cut(part, ": ")
+			who := "lea/"
+			if strings.HasPrefix(id, "member") {
+				who = "ann/"
+			}
+			if got := strings.Join(named[who+id], " "); got != strings.TrimSpace(courses) {
+				t.Errorf("%s: %s is named for %q, want %q", step.name, id, got, courses)
+			}
+		}
+	}
+}
