@@ -18,7 +18,7 @@ import (
 const (
 	streamCount     = 20
 	streamRounds    = 15 // publications
-	streamCountSoak = 2000
+	streamCountSoak = 10_000
 	streamTimeSoak  = 5 * time.Minute
 	// streamSlack is how many goroutines more at the end are no leak: those of requests under way, and of the index that merges.
 	streamSlack = 50
