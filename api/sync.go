@@ -214,6 +214,9 @@ func (a *API) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if body.Mutations == nil {
+		return fault.Invalid("api.push", fault.BadField("/mutations", fault.Required, "is missing; there may be none: []"))
+	}
 	p := delta.Push{Actor: callOf(r.Context()).actor, Client: body.Client, Subject: body.Subject, Locale: catalog.Locale(callOf(r.Context()).tag)}
 	for _, m := range body.Mutations {
 		one := delta.Mutation{N: m.N, Kind: m.Kind, Key: m.Key, Op: m.Op, Base: m.Base}

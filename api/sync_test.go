@@ -206,6 +206,13 @@ func TestPushOnce(t *testing.T) {
 		t.Errorf("%s %s", gap.body, reused.body)
 	}
 	s.want("403 forbidden", ask{method: http.MethodPost, path: "/v2/sync", as: otherLearner, body: m{"client": "p1", "subject": "lea", "mutations": []m{enroll}}})
+	s.push("400 invalid-fields", learner, "a_b", enroll)
+	s.want("400 invalid-fields", ask{method: http.MethodPost, path: "/v2/sync", as: learner, body: m{"client": "p1", "mutations": []m{enroll}}})
+	s.want("400 invalid-fields", ask{method: http.MethodPost, path: "/v2/sync", as: learner, body: m{"client": "p1", "subject": "lea"}})
+	s.want("401 unauthorized", ask{method: http.MethodGet, path: "/v2/sync/watermelon?tables=courses,bookmarks"})
+	if got := s.push("200", learner, "p2", m{"n": 1, "kind": "bookmark", "key": "C1", "op": "upsert", "doc": m{"colour": "red"}}).results()[0]; got["status"] != "rejected" {
+		t.Errorf("a bookmark with a field that there is none of: %v", got)
+	}
 	s.push("400 invalid-fields", learner, "p1", m{"n": 2, "kind": "bookmark", "key": "C1", "op": "upsert"}, m{"n": 4, "kind": "bookmark", "key": "C1", "op": "upsert"})
 }
 

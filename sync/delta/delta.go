@@ -134,7 +134,7 @@ func (r *Request) check() error {
 		return badParameter("fields", fault.BadValue, "is card or full", "allowed", "card, full")
 	}
 	if r.Client != "" && !validClient(r.Client) {
-		return badParameter("client", fault.BadID, "is a client's id of 1 to 64 letters, digits and -")
+		return badParameter("client", fault.BadValue, "is a client's id of 1 to 64 letters, digits and -", "allowed", clientForm)
 	}
 	return nil
 }
@@ -144,6 +144,9 @@ func badParameter(name string, code fault.Code, detail string, pairs ...any) err
 	f.Fields = []fault.Field{fault.BadField(name, code, detail, pairs...)}
 	return f
 }
+
+// clientForm tells what a client's id is made of.
+const clientForm = "1–64 × A–Z, a–z, 0–9, -"
 
 // maxClient bounds a client's id; a UUID has 36 characters.
 const maxClient = 64

@@ -146,6 +146,11 @@ func (p *Push) progress(tx *catalog.Tx, m *Mutation) (Status, error) {
 func (p *Push) bookmark(tx *catalog.Tx, m *Mutation) (Status, error) {
 	who, id := p.Actor.Subject, catalog.CourseID(m.Key)
 	if m.Op == opUpsert {
+		if len(m.Doc) > 0 { // it need not have one
+			if _, err := docOf[BookmarkRow](m); err != nil {
+				return Rejected, err
+			}
+		}
 		_, err := tx.PutBookmarkBy(who, id, p.Client)
 		return Applied, err
 	}

@@ -115,10 +115,12 @@ func (p *Push) check() error {
 	switch {
 	case p.Actor.Anonymous():
 		return fault.New(op, fault.Unauthorized)
+	case p.Subject == "":
+		return fault.Invalid(op, fault.BadField("/subject", fault.Required, "is missing: whose mutations are they?"))
 	case p.Subject != p.Actor.Subject:
 		return fault.New(op, fault.Forbidden).WithFix("these mutations are another learner's: sign in as the one who made them, or discard them")
 	case !validClient(p.Client):
-		return fault.Invalid(op, fault.BadField("/client", fault.BadID, "is a client's id of 1 to 64 letters, digits and -"))
+		return fault.Invalid(op, fault.BadField("/client", fault.BadValue, "is a client's id of 1 to 64 letters, digits and -", "allowed", clientForm))
 	case len(p.Mutations) > MaxMutations:
 		return fault.Invalid(op, fault.BadField("/mutations", fault.TooMany, "brings too many mutations", "max", MaxMutations))
 	}
