@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -146,7 +147,9 @@ func decodeRecords(w http.ResponseWriter, r *http.Request, into any, want string
 	if _, err := parseJSON(body); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields() // a list that is misspelt would lose its rows
+	if err := dec.Decode(into); err != nil {
 		return fault.Invalid("api.decodeRecords", fault.BadField("", fault.WrongType, "is not as the client database writes it", "want", want))
 	}
 	return nil
