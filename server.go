@@ -251,6 +251,7 @@ type server struct {
 	imports  *ingest.Jobs
 	push     *push.Push
 	pushing  coursesync.Progress
+	saved    savedSearches
 	registry *prometheus.Registry
 	files    *files.Store
 	api      *api.API
@@ -310,8 +311,9 @@ func (s *server) openPush(ctx context.Context) (*push.Push, error) {
 			return nil, err
 		}
 	}
+	s.saved = newSavedSearches(s.catalog, s.search)
 	return push.Open(ctx, push.Config{
-		Path: folder(s.opt.data).push(), Catalog: s.catalog, Texts: s.texts, Matcher: savedSearches{s.catalog, s.search}, Sender: sender,
+		Path: folder(s.opt.data).push(), Catalog: s.catalog, Texts: s.texts, Matcher: s.saved, Sender: sender,
 		AsOf: func(seq coursesync.Seq) string { return s.api.AsOf(seq) }, PublicURL: s.opt.publicURL, Registry: s.registry,
 	})
 }
@@ -384,6 +386,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 		s.awaitIndex(failed)
 		s.api.SetReady(true)
 		_, err := fmt.Fprintf(stdout, "carrel is ready at http://%s\n", listener.Addr())
+		s.saved.prepare(failed)
 		return err
 	})
 	g.Go(func() error {

@@ -240,21 +240,9 @@ func (v *View) CoursesBy(id InstructorID) iter.Seq[CourseID] {
 
 // OnRecord is a learner as they were last seen: with the organization of the newest token, and no role.
 func (v *View) OnRecord(who LearnerID) (Actor, error) {
-	records, _, err := v.memberships(who)
-	actor := Actor{Subject: who}
-	for org, m := range records {
-		if m.Active {
-			actor.Org = org
-		}
-	}
-	return actor, err
+	org, err := v.MemberOf(who)
+	return Actor{Subject: who, Org: org}, err
 }
 
 // KeyOfLearner is how a learner's id stands in keys, which follow it with "/".
 func KeyOfLearner(who LearnerID) string { return learnerKey(who) }
-
-// LearnerOfKey returns whose an entity of a learner's is, by its key.
-func LearnerOfKey(key string) LearnerID {
-	learner, _ := splitLearner(key)
-	return learnerOf(learner)
-}

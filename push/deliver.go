@@ -85,7 +85,7 @@ func dueNotes(tx *bolt.Tx, now time.Time) (list []dueNote, next time.Time, err e
 			return nil, next, err
 		}
 		if ok {
-			list = append(list, dueNote{bytes.Clone(key), catalog.LearnerOfKey(cut(key)[0] + "/"), n})
+			list = append(list, dueNote{bytes.Clone(key), catalog.LearnerOf(cut(key)[0] + "/"), n})
 		}
 	}
 	return list, next, nil

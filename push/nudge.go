@@ -173,7 +173,7 @@ func waitingNudge(tx *bolt.Tx, key []byte) (*numbered, error) {
 // send puts a nudge into the outbox. One that still waits there gives way, and what it was to tell is told along.
 func (n *nudge) send(tx *bolt.Tx, key []byte, now time.Time) error {
 	m := message{
-		Learner: catalog.LearnerOfKey(string(key)), Device: catalog.DeviceID(catalog.WithoutLearner(string(key))), Nudge: true,
+		Learner: catalog.LearnerOf(string(key)), Device: catalog.DeviceID(catalog.WithoutLearner(string(key))), Nudge: true,
 		Channels: n.Channels, At: n.From, Due: now, Expires: now.Add(keepNudge),
 	}
 	old, err := waitingNudge(tx, key)

@@ -184,7 +184,7 @@ func (t *telling) inChunks(ctx context.Context, sorted []string, make func(rs *r
 
 // aboutSearch makes the note of a saved search, if it is still there and wanted.
 func (t *telling) aboutSearch(rs *readers, key string, f found) (w wanted, ok bool, err error) {
-	who, id := catalog.LearnerOfKey(key), catalog.WithoutLearner(key)
+	who, id := catalog.LearnerOf(key), catalog.WithoutLearner(key)
 	search, there, err := rs.v.MySavedSearch(who, catalog.SavedSearchID(id))
 	if err != nil || !there || search.Value.Notify == catalog.NotifyOff {
 		return w, false, err
@@ -238,7 +238,7 @@ func (t *telling) taught(ctx context.Context) error {
 		}
 	}
 	return t.inChunks(ctx, slices.Sorted(maps.Keys(know)), func(rs *readers, key string) (w wanted, ok bool, err error) {
-		who, by := catalog.LearnerOfKey(key), catalog.InstructorID(catalog.WithoutLearner(key))
+		who, by := catalog.LearnerOf(key), catalog.InstructorID(catalog.WithoutLearner(key))
 		instructor, there, err := rs.v.Instructor(by)
 		if err != nil || !there {
 			return w, false, err

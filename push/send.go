@@ -348,7 +348,7 @@ func (p *Push) dropGone(ctx context.Context) error {
 		if err != nil {
 			break
 		}
-		who, id := catalog.LearnerOfKey(string(gone.key)), catalog.DeviceID(catalog.WithoutLearner(string(gone.key)))
+		who, id := catalog.LearnerOf(string(gone.key)), catalog.DeviceID(catalog.WithoutLearner(string(gone.key)))
 		_, err = p.cfg.Catalog.Update(ctx, catalog.System, func(tx *catalog.Tx) error {
 			_, err := tx.DropDevice(who, id, func(d catalog.Device) bool { return tokenHash(d.Token) == string(gone.hash) })
 			return err

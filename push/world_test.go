@@ -93,7 +93,7 @@ func (l looper) Matches(ctx context.Context, courses []catalog.CourseID) iter.Se
 				if err != nil {
 					return err
 				}
-				who := catalog.LearnerOfKey(ch.Key)
+				who := catalog.LearnerOf(ch.Key)
 				actor, err := v.OnRecord(who)
 				if err != nil {
 					return err
