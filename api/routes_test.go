@@ -76,44 +76,8 @@ func TestEveryOperation(t *testing.T) {
 		return got
 	}
 	put, get, patch, del := http.MethodPut, http.MethodGet, http.MethodPatch, http.MethodDelete
-	for _, v := range []struct {
-		path        string
-		body, patch m
-	}{
-		{"/v2/tags/go", m{"label": m{"en": "Go"}, "synonyms": m{"en": []string{"golang"}}}, m{"label": m{"fr": "Go"}}},
-		{"/v2/categories/cs", m{"label": m{"en": "Computer science"}}, m{"label": m{"fr": "Informatique"}}},
-		{"/v2/instructors/ada", m{"name": "Ada Obi", "bio": m{"en": "Teaches."}}, m{"url": "https://example.org/ada"}},
-	} {
-		ok("201", ask{method: put, path: v.path, as: editor, body: v.body})
-		ok("200", ask{method: put, path: v.path, as: editor, body: v.body})
-		ok("200", ask{method: patch, path: v.path, as: editor, body: v.patch, header: map[string]string{"Content-Type": mergePatch}})
-		one := ok("200", ask{method: get, path: v.path})
-		held := map[string]string{"If-None-Match": one.header.Get("ETag")}
-		if strings.HasPrefix(v.path, "/v2/instructors/") { // ratings move without a new version
-			ok("200", ask{method: get, path: v.path, header: held})
-		} else {
-			ok("304", ask{method: get, path: v.path, header: held})
-		}
-		ok("200", ask{method: get, path: v.path[:strings.LastIndexByte(v.path, '/')]})
-	}
-	ok("201", ask{method: http.MethodPost, path: "/v2/courses", as: editor, body: m{"id": "C1", "title": "Learning Go", "tags": []string{"go"}, "instructors": []string{"ada"}}})
-	ok("200", ask{method: put, path: "/v2/courses/C1", as: editor, body: m{"title": "Learning Go well", "tags": []string{"go"}, "instructors": []string{"ada"}}})
-	ok("200", ask{method: patch, path: "/v2/courses/C1", as: editor, body: m{"level": "all"}})
-	ok("200", ask{method: get, path: "/v2/courses/C1"})
-	ok("200", ask{method: get, path: "/v2/courses"})
-	ok("200", ask{method: http.MethodPost, path: "/v2/instantsearch", body: []m{{"indexName": "courses", "params": m{"query": "go", "facets": "*"}}}})
-	ok("200", ask{method: put, path: "/v2/courses/C1/content", as: editor, body: m{
-		"modules": []m{{"id": "m1", "title": m{"en": "One"}}}, "lessons": []m{{"id": "l1", "module": "m1", "title": m{"en": "Hello"}, "body": m{"en": "<p>Hi</p>"}}},
-	}})
-	content := ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
-	ok("304", ask{method: get, path: "/v2/courses/C1/content", as: editor, header: map[string]string{"If-None-Match": content.header.Get("ETag")}})
-	pdf := map[string]string{"Content-Type": "application/pdf"}
-	ok("201", ask{method: put, path: "/v2/courses/C1/assets/a1/file?lesson=l1", as: editor, body: "%PDF-1.7", header: pdf})
-	ok("200", ask{method: put, path: "/v2/courses/C1/assets/a1/file", as: editor, body: "%PDF-1.7", header: pdf})
-	ok("200", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor})
-	ok("206", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor, header: map[string]string{"Range": "bytes=1-3"}})
-	manifest := ok("200", ask{method: get, path: "/v2/courses/C1/manifest", as: editor})
-	ok("304", ask{method: get, path: "/v2/courses/C1/manifest", as: editor, header: map[string]string{"If-None-Match": manifest.header.Get("ETag")}})
+	callVocabulary(ok)
+	callCourse(ok)
 
 	curation := map[string]m{
 		"/v2/search/synonyms/js": {"from": []string{"js"}, "to": []string{"javascript"}, "language": "en", "two_way": true},
@@ -168,6 +132,84 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: get, path: imported.header.Get("Location") + "/errors.csv", as: editor})
 	ok("200", ask{method: get, path: "/v2/imports", as: editor})
 
+	callOwn(s, ok)
+	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
+	ok("204", ask{method: del, path: "/v2/me/bookmarks/C1", as: learner})
+	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})
+	ok("204", ask{method: del, path: "/v2/me/enrollments/C1", as: learner})
+	ok("204", ask{method: del, path: "/v2/me", as: learner})
+	ok("204", ask{method: del, path: "/v2/courses/C1", as: editor}) // although it is pinned
+	for path := range curation {
+		ok("204", ask{method: del, path: path, as: editor})
+	}
+	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
+		ok("204", ask{method: del, path: path, as: editor})
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js", "/clients/offline.js", "/clients/watermelon.js", "/clients/rxdb.js"} {
+		ok("200", ask{method: get, path: path})
+	}
+	called["GET /v2/sync/stream"] = true                   // which does not end: stream_test.go calls it
+	called["GET /v2/sync/rxdb/{collection}/stream"] = true // the same: rxdb_test.go
+	for path, item := range contract.doc.Paths.Map() {
+		for method := range item.Operations() {
+			if !called[method+" "+path] {
+				t.Errorf("%s %s is documented, but this test does not call it", method, path)
+			}
+		}
+	}
+}
+
+// callVocabulary calls what has to do with tags, categories and instructors.
+func callVocabulary(ok func(status string, q ask) answer) {
+	put, get, patch := http.MethodPut, http.MethodGet, http.MethodPatch
+	for _, v := range []struct {
+		path        string
+		body, patch m
+	}{
+		{"/v2/tags/go", m{"label": m{"en": "Go"}, "synonyms": m{"en": []string{"golang"}}}, m{"label": m{"fr": "Go"}}},
+		{"/v2/categories/cs", m{"label": m{"en": "Computer science"}}, m{"label": m{"fr": "Informatique"}}},
+		{"/v2/instructors/ada", m{"name": "Ada Obi", "bio": m{"en": "Teaches."}}, m{"url": "https://example.org/ada"}},
+	} {
+		ok("201", ask{method: put, path: v.path, as: editor, body: v.body})
+		ok("200", ask{method: put, path: v.path, as: editor, body: v.body})
+		ok("200", ask{method: patch, path: v.path, as: editor, body: v.patch, header: map[string]string{"Content-Type": mergePatch}})
+		one := ok("200", ask{method: get, path: v.path})
+		held := map[string]string{"If-None-Match": one.header.Get("ETag")}
+		if strings.HasPrefix(v.path, "/v2/instructors/") { // ratings move without a new version
+			ok("200", ask{method: get, path: v.path, header: held})
+		} else {
+			ok("304", ask{method: get, path: v.path, header: held})
+		}
+		ok("200", ask{method: get, path: v.path[:strings.LastIndexByte(v.path, '/')]})
+	}
+}
+
+// callCourse calls what has to do with a course and what it is made of.
+func callCourse(ok func(status string, q ask) answer) {
+	put, get, patch := http.MethodPut, http.MethodGet, http.MethodPatch
+	ok("201", ask{method: http.MethodPost, path: "/v2/courses", as: editor, body: m{"id": "C1", "title": "Learning Go", "tags": []string{"go"}, "instructors": []string{"ada"}}})
+	ok("200", ask{method: put, path: "/v2/courses/C1", as: editor, body: m{"title": "Learning Go well", "tags": []string{"go"}, "instructors": []string{"ada"}}})
+	ok("200", ask{method: patch, path: "/v2/courses/C1", as: editor, body: m{"level": "all"}})
+	ok("200", ask{method: get, path: "/v2/courses/C1"})
+	ok("200", ask{method: get, path: "/v2/courses"})
+	ok("200", ask{method: http.MethodPost, path: "/v2/instantsearch", body: []m{{"indexName": "courses", "params": m{"query": "go", "facets": "*"}}}})
+	ok("200", ask{method: put, path: "/v2/courses/C1/content", as: editor, body: m{
+		"modules": []m{{"id": "m1", "title": m{"en": "One"}}}, "lessons": []m{{"id": "l1", "module": "m1", "title": m{"en": "Hello"}, "body": m{"en": "<p>Hi</p>"}}},
+	}})
+	content := ok("200", ask{method: get, path: "/v2/courses/C1/content", as: editor})
+	ok("304", ask{method: get, path: "/v2/courses/C1/content", as: editor, header: map[string]string{"If-None-Match": content.header.Get("ETag")}})
+	pdf := map[string]string{"Content-Type": "application/pdf"}
+	ok("201", ask{method: put, path: "/v2/courses/C1/assets/a1/file?lesson=l1", as: editor, body: "%PDF-1.7", header: pdf})
+	ok("200", ask{method: put, path: "/v2/courses/C1/assets/a1/file", as: editor, body: "%PDF-1.7", header: pdf})
+	ok("200", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor})
+	ok("206", ask{method: get, path: "/v2/courses/C1/assets/a1/file", as: editor, header: map[string]string{"Range": "bytes=1-3"}})
+	manifest := ok("200", ask{method: get, path: "/v2/courses/C1/manifest", as: editor})
+	ok("304", ask{method: get, path: "/v2/courses/C1/manifest", as: editor, header: map[string]string{"If-None-Match": manifest.header.Get("ETag")}})
+}
+
+// callOwn calls what has to do with the caller's searches, inbox and phones.
+func callOwn(s *server, ok func(status string, q ask) answer) {
+	put, get, patch, del := http.MethodPut, http.MethodGet, http.MethodPatch, http.MethodDelete
 	search := m{"name": "Go", "query": "q=go"}
 	saved := ok("201", ask{method: http.MethodPost, path: "/v2/me/saved-searches", as: learner, body: search}).header.Get("Location")
 	one := ok("200", ask{method: put, path: saved, as: learner, body: search})
@@ -198,30 +240,6 @@ func TestEveryOperation(t *testing.T) {
 	ok("200", ask{method: http.MethodPost, path: "/v2/sync/watermelon?last_pulled_at=0", as: learner, body: m{"bookmarks": m{"created": []m{{"id": "b1", "course": "C1"}}, "updated": []m{}, "deleted": []string{"b2"}}}})
 	ok("200", ask{method: get, path: "/v2/sync/rxdb/courses?checkpoint=null&limit=10&fields=card", as: learner})
 	ok("200", ask{method: http.MethodPost, path: "/v2/sync/rxdb/bookmarks", as: learner, body: []m{{"newDocumentState": m{"id": "b3", "course": "none", "_deleted": false}}}})
-	ok("200", ask{method: get, path: "/v2/me/export", as: learner})
-	ok("204", ask{method: del, path: "/v2/me/bookmarks/C1", as: learner})
-	ok("204", ask{method: del, path: "/v2/me/reviews/C1", as: learner})
-	ok("204", ask{method: del, path: "/v2/me/enrollments/C1", as: learner})
-	ok("204", ask{method: del, path: "/v2/me", as: learner})
-	ok("204", ask{method: del, path: "/v2/courses/C1", as: editor}) // although it is pinned
-	for path := range curation {
-		ok("204", ask{method: del, path: path, as: editor})
-	}
-	for _, path := range []string{"/v2/tags/go", "/v2/categories/cs", "/v2/instructors/ada"} {
-		ok("204", ask{method: del, path: path, as: editor})
-	}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs.css", "/problems/not-found", "/clients/instantsearch.js", "/clients/offline.js", "/clients/watermelon.js", "/clients/rxdb.js"} {
-		ok("200", ask{method: get, path: path})
-	}
-	called["GET /v2/sync/stream"] = true                   // which does not end: stream_test.go calls it
-	called["GET /v2/sync/rxdb/{collection}/stream"] = true // the same: rxdb_test.go
-	for path, item := range contract.doc.Paths.Map() {
-		for method := range item.Operations() {
-			if !called[method+" "+path] {
-				t.Errorf("%s %s is documented, but this test does not call it", method, path)
-			}
-		}
-	}
 }
 
 // awaitImport waits until an import has ended.

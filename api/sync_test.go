@@ -210,6 +210,10 @@ func TestPushOnce(t *testing.T) {
 	s.want("400 invalid-fields", ask{method: http.MethodPost, path: "/v2/sync", as: learner, body: m{"client": "p1", "mutations": []m{enroll}}})
 	s.want("400 invalid-fields", ask{method: http.MethodPost, path: "/v2/sync", as: learner, body: m{"client": "p1", "subject": "lea"}})
 	s.want("401 unauthorized", ask{method: http.MethodGet, path: "/v2/sync/watermelon?tables=courses,bookmarks"})
+	held := s.want("200", ask{method: http.MethodGet, path: "/v2/sync/watermelon", as: learner}).text("cursor")
+	s.want("401 unauthorized", ask{method: http.MethodGet, path: "/v2/sync/watermelon?cursor=" + held})
+	open := s.want("200", ask{method: http.MethodGet, path: "/v2/sync/watermelon"}).text("cursor")
+	s.want("200", ask{method: http.MethodGet, path: "/v2/sync/watermelon?locale=fr&cursor=" + open})
 	misspelt := m{"bookmarks": m{"creatd": []m{}}}
 	s.want("400 invalid-fields", ask{method: http.MethodPost, path: "/v2/sync/watermelon?last_pulled_at=1", as: learner, body: misspelt})
 	if got := s.push("200", learner, "p2", m{"n": 1, "kind": "bookmark", "key": "C1", "op": "upsert", "doc": m{"colour": "red"}}).results()[0]; got["status"] != "rejected" {

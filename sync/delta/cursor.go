@@ -157,6 +157,16 @@ func (s *Service) decode(text string, r *Request) (*cursor, error) {
 	return c, nil
 }
 
+// ownedCursor reports whether a cursor was made for a learner.
+func (s *Service) ownedCursor(text string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	const subject = 1 + cursorHash // where its hash begins
+	if err != nil || len(raw) < subject+cursorHash+cursorMAC || raw[0] != cursorVersion || !hmac.Equal(raw[len(raw)-cursorMAC:], s.mac(raw[:len(raw)-cursorMAC])) {
+		return false
+	}
+	return !bytes.Equal(raw[subject:subject+cursorHash], short("subject", ""))
+}
+
 // read reads the places; those of enrollments get their channel later.
 func (c *cursor) read(b []byte, subject catalog.LearnerID) bool {
 	var last place

@@ -155,6 +155,9 @@ func (s *Service) newBuild(r *TablesRequest) (*build, error) {
 	if err := form.check(); err != nil {
 		return nil, err
 	}
+	if r.Actor.Anonymous() && s.ownedCursor(r.Cursor) {
+		return nil, fault.New("delta.Watermelon", fault.Unauthorized) // the same: who is not signed in yet must not lose what the learner has
+	}
 	cursor := s.encode(&cursor{subject: r.Actor.Subject, locale: r.Locale, fields: form.form()})
 	return &build{s: s, r: r, d: d, cursor: cursor}, nil
 }
