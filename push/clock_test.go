@@ -151,3 +151,39 @@ func TestDailyCap(t *testing.T) {
 		t.Errorf("%d messages on the next day", got)
 	}
 }
+
+// TestClockJumps: a clock that is set an hour forward or back loses nothing and tells nothing twice, and what is fresh does not wait for it.
+func TestClockJumps(t *testing.T) {
+	t.Parallel()
+	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(jump.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.device("lea")
+			w.search("lea", "go", catalog.NotifyInstant)
+			w.course("one", "Go one")
+			w.follow()
+			w.clock.add(jump) // between the event and its end
+			w.course("two", "Go two")
+			w.pass(5 * time.Second)
+			if got := w.rules("lea"); got != "search_match s-go 2" || len(w.phone.shown()) != 1 {
+				t.Errorf("inbox: %q", got)
+			}
+			w.phone.outcome = func(*Message) Outcome { return Outcome{Reason: ReasonInternal} }
+			w.course("three", "Go three")
+			w.pass(5 * time.Second)
+			w.phone.outcome = nil
+			w.clock.add(jump) // while a message waits to be tried again
+			w.pass(2 * time.Hour)
+			if got := len(w.phone.shown()); got != 1 || len(w.inbox("lea")) != 2 {
+				t.Errorf("%d messages, %s", got, w.rules("lea"))
+			}
+			w.clock.add(jump)
+			w.pass(48 * time.Hour)
+			if got := w.phone.shown(); len(got) != 0 {
+				t.Errorf("%+v again", got)
+			}
+			w.sound()
+		})
+	}
+}

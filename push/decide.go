@@ -22,6 +22,8 @@ const (
 	maxRaters = 10_000
 	// maxCoursesBy is how many courses of an instructor are looked at for those who know them.
 	maxCoursesBy = 200
+	// maxNamed is how many of the courses that a saved search found are remembered until it is told: one is named, the others are for when that is gone by then.
+	maxNamed = 20
 	// maxName bounds the name of a file in a notification, in bytes: the catalog takes longer ones of imports.
 	maxName = 200
 )
@@ -44,6 +46,8 @@ type note struct {
 	Seq   coursesync.Seq       `json:"seq"`
 	At    time.Time            `json:"at"` // when the change was made
 	Due   time.Time            `json:"due"`
+
+	Courses []catalog.CourseID `json:"courses,omitempty"` // of those that a saved search found, the first maxNamed
 }
 
 // noteKey is the key under which something is decided once: learner, rule, subject, Seq.
@@ -134,6 +138,7 @@ type wanted struct {
 	who     catalog.LearnerID
 	subject string // in the note's key
 	n       catalog.Notification
+	courses []catalog.CourseID
 	how     catalog.Notify
 	due     time.Time
 }
@@ -160,6 +165,7 @@ func (t *telling) write(tx *bolt.Tx, w *wanted) error {
 		}
 		if key != nil {
 			waiting.Value.Count += w.n.Count
+			waiting.Courses = append(waiting.Courses, w.courses[:min(len(w.courses), max(maxNamed-len(waiting.Courses), 0))]...)
 			return put(tx, bucketNotes, key, waiting)
 		}
 	}
@@ -168,7 +174,7 @@ func (t *telling) write(tx *bolt.Tx, w *wanted) error {
 		return nil
 	}
 	w.n.At = t.round.At
-	if err := put(tx, bucketNotes, key, note{Value: w.n, Seq: t.round.Seq, At: t.round.At, Due: w.due}); err != nil {
+	if err := put(tx, bucketNotes, key, note{Value: w.n, Seq: t.round.Seq, At: t.round.At, Due: w.due, Courses: w.courses}); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketDueNote).Put(append(moment(w.due), key...), nil)

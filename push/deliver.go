@@ -31,6 +31,7 @@ type message struct {
 	Device   catalog.DeviceID       `json:"device"`
 	ID       catalog.NotificationID `json:"id,omitempty"` // in the inbox; "" of a bundle or a nudge
 	Value    *catalog.Notification  `json:"value,omitempty"`
+	Courses  []catalog.CourseID     `json:"courses,omitempty"`  // see note
 	Bundle   int                    `json:"bundle,omitempty"`   // how many notifications it speaks of, when more than one
 	Nudge    bool                   `json:"nudge,omitempty"`    // without a sound
 	Channels []string               `json:"channels,omitempty"` // in which there is something to pull
@@ -78,22 +79,64 @@ type dueNote struct {
 
 func dueNotes(tx *bolt.Tx, now time.Time) (list []dueNote, next time.Time, err error) {
 	rows, next := due(tx, bucketDueNote, now, chunk)
+	taken := map[string]bool{}
 	for _, row := range rows {
 		_, key := momentOf(row)
-		n, ok, err := get[note](tx, bucketNotes, key)
+		learner := cut(key)[0]
+		if taken[learner] {
+			continue
+		}
+		taken[learner] = true
+		each(tx, bucketNotes, join(learner, ""), func(k, v []byte) bool {
+			var n note
+			if n, err = decode[note](v); err == nil && !n.Due.After(now) {
+				list = append(list, dueNote{bytes.Clone(k), catalog.LearnerOf(learner + "/"), n})
+			}
+			return err == nil
+		})
 		if err != nil {
 			return nil, next, err
-		}
-		if ok {
-			list = append(list, dueNote{bytes.Clone(key), catalog.LearnerOf(cut(key)[0] + "/"), n})
 		}
 	}
 	return list, next, nil
 }
 
+// asNow brings notes up to date, for what waited for a digest may be called otherwise by now, or be gone. It returns those that are still to be told, who
+// reads them, and how many are not.
+func (p *Push) asNow(ctx context.Context, list []dueNote) (told []dueNote, by map[catalog.LearnerID]reader, gone int, err error) {
+	err = p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
+		told, by, gone = nil, map[catalog.LearnerID]reader{}, 0
+		rs := newReaders(v)
+		for _, n := range list {
+			r, have := by[n.who]
+			if !have {
+				if r, err = rs.get(n.who); err != nil {
+					return err
+				}
+				by[n.who] = r
+			}
+			courses, ok, err := name(v, r.actor, r.locale(), &n.Value, n.Courses)
+			if err != nil {
+				return err
+			}
+			if n.Courses = courses; !ok {
+				gone++
+				continue
+			}
+			told = append(told, n)
+		}
+		return nil
+	})
+	return told, by, gone, err
+}
+
 // deliverSome writes inboxes in one command. When the process is killed after it, the same notifications are put again, which changes nothing; then
 // the notes give way to messages.
-func (p *Push) deliverSome(ctx context.Context, list []dueNote, now time.Time) error {
+func (p *Push) deliverSome(ctx context.Context, due []dueNote, now time.Time) error {
+	list, readersOf, gone, err := p.asNow(ctx, due)
+	if err != nil {
+		return err
+	}
 	refused := make([]bool, len(list))
 	seq, err := p.cfg.Catalog.Update(ctx, catalog.System, func(tx *catalog.Tx) error {
 		clear(refused)
@@ -120,25 +163,13 @@ func (p *Push) deliverSome(ctx context.Context, list []dueNote, now time.Time) e
 			byLearner[list[i].who] = append(byLearner[list[i].who], list[i])
 		}
 	}
-	readersOf := map[catalog.LearnerID]reader{}
-	err = p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
-		rs := newReaders(v)
-		for who := range byLearner {
-			r, err := rs.get(who)
-			if err != nil {
-				return err
-			}
-			readersOf[who] = r
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	unsent := map[Reason]int{}
 	err = p.db.Update(func(tx *bolt.Tx) error {
 		clear(unsent)
-		for _, n := range list {
+		if gone > 0 {
+			unsent[ReasonInvisible] = gone
+		}
+		for _, n := range due {
 			if err := dropNote(tx, n.key); err != nil {
 				return err
 			}
@@ -245,7 +276,7 @@ func (o *outgoing) toDevice(id catalog.DeviceID, notes []dueNote, dueAt time.Tim
 	if total <= bundleOver {
 		for _, n := range notes {
 			m := o.message(id, n.At, dueAt)
-			m.ID, m.Value, m.Channels = notificationID(&n.note), &n.Value, []string{"me", channelOf(&n.Value)}
+			m.ID, m.Value, m.Courses, m.Channels = notificationID(&n.note), &n.Value, n.Courses, []string{"me", channelOf(&n.Value)}
 			if err := addMessage(o.tx, &m); err != nil {
 				return err
 			}

@@ -75,7 +75,7 @@ func (p *Push) Reset(ctx context.Context) error {
 	}
 	err = p.db.Update(func(tx *bolt.Tx) error {
 		return clearAll(tx, bucketCourses, bucketParts, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices,
-			bucketGone, bucketMoved, bucketNudges, bucketDueNudg, bucketCaps)
+			bucketGone, bucketMoved, bucketNudges, bucketDueNudg, bucketCaps, bucketImports)
 	})
 	if err == nil {
 		err = p.remember(ctx)
@@ -184,7 +184,7 @@ func (a *applying) change(ch *coursesync.Change) error {
 		return a.course(ch)
 	case isPart(ch.Kind):
 		return a.part(ch)
-	case ch.Kind == catalog.KindImport && ch.Op == coursesync.OpUpsert:
+	case ch.Kind == catalog.KindImport:
 		return a.imported(ch)
 	case ch.Kind == catalog.KindDevice && ch.Op == coursesync.OpDelete:
 		return dropDevice(a.tx, ch.Key)
@@ -264,11 +264,26 @@ func (a *applying) part(ch *coursesync.Change) error {
 // partKey names a part: modules, lessons and files may have the same id.
 func partKey(ch *coursesync.Change) string { return ch.Key + "\x00" + string(ch.Kind) }
 
-// imported notes that somebody's import is done.
+// imported notes that an import is running, so that the courses it makes are told together (see settle), or that somebody's is done.
 func (a *applying) imported(ch *coursesync.Change) error {
-	r, err := catalog.Decode[catalog.ImportRecord](*ch)
-	if err != nil || r.Value.State != catalog.ImportDone || r.Value.DryRun || r.Value.By == catalog.System.Subject {
-		return err
+	var r catalog.Stored[catalog.ImportRecord]
+	if ch.Op == coursesync.OpUpsert {
+		var err error
+		if r, err = catalog.Decode[catalog.ImportRecord](*ch); err != nil {
+			return err
+		}
+	}
+	key := []byte(ch.Key)
+	switch running := r.Value.State == catalog.ImportRunning && !r.Value.DryRun; {
+	case !running:
+		if err := a.tx.Bucket(bucketImports).Delete(key); err != nil {
+			return err
+		}
+	case a.tx.Bucket(bucketImports).Get(key) == nil:
+		return put(a.tx, bucketImports, key, a.now)
+	}
+	if r.Value.State != catalog.ImportDone || r.Value.DryRun || r.Value.By == catalog.System.Subject {
+		return nil
 	}
 	return a.note(eventImport, ch)
 }

@@ -67,7 +67,7 @@ type Config struct {
 
 // pace says how long things take. Tests are quicker.
 type pace struct {
-	published, publishedMost time.Duration // how long no further course is published before it is told, and how long that is waited for at most
+	published, publishedMost time.Duration // how long no further course is published before it is told, and how long that, or the end of an import, is waited for at most
 	changed, changedMost     time.Duration // the same of changes of a course
 	backoff, backoffMost     time.Duration // the first and the longest wait before something is sent again
 	quota                    time.Duration // the first wait after the service said that it is too much, when it did not say how long
@@ -77,7 +77,7 @@ type pace struct {
 }
 
 var usualPace = pace{
-	published: 3 * time.Second, publishedMost: 2 * time.Minute, // an import commits every second or so
+	published: 500 * time.Millisecond, publishedMost: 2 * time.Minute, // a program that publishes one course after another takes less for each
 	changed: 2 * time.Minute, changedMost: 30 * time.Minute, // an editor saves one lesson after another
 	backoff: time.Second, backoffMost: time.Hour,
 	quota:  time.Minute, // what Google asks for

@@ -58,20 +58,16 @@ func (t *telling) aboutCourse(rs *readers, who catalog.LearnerID, id catalog.Cou
 	if err != nil {
 		return w, false, err
 	}
-	course, err := rs.v.SharedCourseFor(r.actor, id)
-	if fault.Is(err, fault.NotFound) {
-		return w, false, nil
-	}
-	if err != nil {
+	w = wanted{who: who, subject: string(id), n: catalog.Notification{Rule: rule, Subject: catalog.Subject{Kind: catalog.KindCourse, ID: string(id)}, Data: data}}
+	return t.named(rs.v, &r, w)
+}
+
+// named names the course that a note is about, if the learner sees it and wants to hear of it.
+func (t *telling) named(v *catalog.View, r *reader, w wanted) (_ wanted, ok bool, err error) {
+	if w.courses, ok, err = name(v, r.actor, r.locale(), &w.n, w.courses); err != nil || !ok {
 		return w, false, err
 	}
-	text, _ := course.Value.TextIn(r.locale())
-	named := map[string]string{"course": text.Title}
-	maps.Copy(named, data)
-	w = wanted{who: who, subject: string(id), n: catalog.Notification{
-		Rule: rule, Subject: catalog.Subject{Kind: catalog.KindCourse, ID: string(id)}, Data: named,
-	}}
-	return w, t.want(&r, &w), nil
+	return w, t.want(r, &w), nil
 }
 
 // imported tells whoever asked for an import that it is done.
@@ -120,8 +116,21 @@ func (t *telling) published(ctx context.Context) error {
 
 // found is what one saved search found in a round.
 type found struct {
-	first catalog.CourseID
+	first []catalog.CourseID // at most maxNamed, sorted
 	count int
+}
+
+// add adds a course, in whatever order they come.
+func (f *found) add(id catalog.CourseID) {
+	f.count++
+	i, _ := slices.BinarySearch(f.first, id)
+	if i == maxNamed {
+		return
+	}
+	if len(f.first) == maxNamed {
+		f.first = f.first[:maxNamed-1]
+	}
+	f.first = slices.Insert(f.first, i, id)
 }
 
 // matched tells of saved searches. All that a search found is one note.
@@ -140,9 +149,7 @@ func (t *telling) matched(ctx context.Context) error {
 		}
 		key := catalog.OfLearner(m.Learner, string(m.Search))
 		f := by[key]
-		if f.count++; f.first == "" || m.Course < f.first {
-			f.first = m.Course
-		}
+		f.add(m.Course)
 		by[key] = f
 	}
 	return t.inChunks(ctx, slices.Sorted(maps.Keys(by)), func(rs *readers, key string) (wanted, bool, error) {
@@ -193,19 +200,11 @@ func (t *telling) aboutSearch(rs *readers, key string, f found) (w wanted, ok bo
 	if err != nil {
 		return w, false, err
 	}
-	course, err := rs.v.SharedCourseFor(r.actor, f.first)
-	if fault.Is(err, fault.NotFound) {
-		return w, false, nil
-	}
-	if err != nil {
-		return w, false, err
-	}
-	text, _ := course.Value.TextIn(r.locale())
-	w = wanted{who: who, subject: id, how: search.Value.Notify, n: catalog.Notification{
+	w = wanted{who: who, subject: id, how: search.Value.Notify, courses: f.first, n: catalog.Notification{
 		Rule: catalog.RuleSearchMatch, Subject: catalog.Subject{Kind: catalog.KindSavedSearch, ID: id}, Count: f.count,
-		Data: map[string]string{"search": search.Value.Name, "course": text.Title},
+		Data: map[string]string{"search": search.Value.Name},
 	}}
-	return w, t.want(&r, &w), nil
+	return t.named(rs.v, &r, w)
 }
 
 // taught tells those who rated or completed a course of one who teaches a new one. Of many new ones by the same instructor, one is told.

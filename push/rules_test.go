@@ -132,6 +132,9 @@ func TestSavedSearch(t *testing.T) {
 	if len(shown) != 1 || !strings.HasPrefix(shown[0].Title, "1 nouveau cours pour «") || !strings.Contains(shown[0].Body, "Le Go") {
 		t.Fatalf("%+v, want one French message", shown)
 	}
+	if shown[0].Data["course"] != "go" || shown[0].Data["link"] != "https://learn.example.org/courses/go" || shown[0].Link != shown[0].Data["link"] {
+		t.Errorf("%+v", shown[0])
+	}
 	if shown[0].Data["channels"] != "me,catalog" || shown[0].Data["as_of"] == "" || shown[0].Channel != "search_match" {
 		t.Errorf("%+v", shown[0])
 	}
@@ -147,7 +150,30 @@ func TestSavedSearch(t *testing.T) {
 	}
 }
 
-// TestImportIsOneMessage: 5,000 courses that come in batches are one message for each saved search, and one for whoever imported them.
+// publish makes courses c0, c1, … in one transaction.
+func (w *world) publish(from, until int) {
+	w.Helper()
+	w.do(func(tx *catalog.Tx) error {
+		for i := from; i < until; i++ {
+			c := catalog.Course{ID: catalog.CourseID(fmt.Sprint("c", i)), Text: catalog.Text{Title: fmt.Sprint("Course ", i)}, Language: catalog.English}
+			if _, err := tx.PutCourse(c, catalog.Cond{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// importing records what an import is doing.
+func (w *world) importing(state string) {
+	w.Helper()
+	w.do(func(tx *catalog.Tx) error {
+		return tx.PutImport(catalog.ImportRecord{ID: "i1", By: "adm", File: "big.csv", Format: "csv", State: state, StartedAt: noon})
+	})
+	w.turn()
+}
+
+// TestImportIsOneMessage: 5,000 courses that come in batches are one message for each saved search, and one for whoever imported them, also when the disk is slow.
 func TestImportIsOneMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -155,25 +181,14 @@ func TestImportIsOneMessage(t *testing.T) {
 		w.device(who)
 	}
 	w.search("lea", "course", catalog.NotifyInstant)
+	w.importing(catalog.ImportQueued)
+	w.importing(catalog.ImportRunning)
 	const courses, batch = 5_000, 1_000
 	for from := 0; from < courses; from += batch {
-		w.do(func(tx *catalog.Tx) error {
-			for i := from; i < from+batch; i++ {
-				c := catalog.Course{ID: catalog.CourseID(fmt.Sprint("c", i)), Text: catalog.Text{Title: fmt.Sprint("Course ", i)}, Language: catalog.English}
-				if _, err := tx.PutCourse(c, catalog.Cond{}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		w.pass(time.Second)
+		w.publish(from, from+batch)
+		w.pass(20 * time.Second)
 	}
-	record := catalog.ImportRecord{ID: "i1", By: "adm", File: "big.csv", Format: "csv", State: catalog.ImportRunning, StartedAt: noon}
-	for _, state := range []string{catalog.ImportQueued, catalog.ImportRunning, catalog.ImportDone} {
-		record.State = state
-		w.do(func(tx *catalog.Tx) error { return tx.PutImport(record) })
-		w.turn()
-	}
+	w.importing(catalog.ImportDone)
 	w.pass(5 * time.Second)
 	if got := w.rules("lea"); got != "search_match s-course 5000" {
 		t.Errorf("inbox: %q", got)
@@ -184,6 +199,117 @@ func TestImportIsOneMessage(t *testing.T) {
 	shown := w.phone.shown()
 	if len(shown) != 2 {
 		t.Errorf("%d messages, want two", len(shown))
+	}
+	w.sound()
+}
+
+// TestEndlessImport: one that does not come to an end holds nothing back for longer than two minutes, and a program that publishes without a pause neither.
+func TestEndlessImport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.search("lea", "course", catalog.NotifyInstant)
+	w.importing(catalog.ImportRunning)
+	w.publish(0, 2)
+	w.pass(119 * time.Second)
+	if got := w.rules("lea"); got != "" {
+		t.Errorf("told while it ran: %s", got)
+	}
+	w.pass(time.Second)
+	if got := w.rules("lea"); got != "search_match s-course 2" {
+		t.Errorf("inbox: %q", got)
+	}
+	w.publish(2, 3)
+	w.pass(time.Second)
+	if got := w.phone.shown(); len(got) != 2 {
+		t.Errorf("%+v, want two messages", got)
+	}
+	for i := range 601 {
+		w.publish(3+i, 4+i)
+		w.pass(200 * time.Millisecond)
+	}
+	if got := w.phone.shown(); len(got) != 1 {
+		t.Errorf("%d messages in two minutes of publishing, want one", len(got))
+	}
+}
+
+// TestGoneMeanwhile: what became invisible before it was told is not named, neither in a digest nor in a message that waited for the end of quiet hours.
+func TestGoneMeanwhile(t *testing.T) {
+	t.Parallel()
+	hide := func(w *world, ids ...catalog.CourseID) {
+		for _, id := range ids {
+			w.course(id, "Go "+string(id), func(c *catalog.Course) { c.State = catalog.Draft })
+		}
+	}
+	for name, tc := range map[string]struct {
+		hide  []catalog.CourseID
+		title string // of the message; "" for none
+		body  string // begins with
+		link  string
+	}{
+		"none":  {nil, "3 new courses for “go”", "“Go a” and others", "https://learn.example.org/?q=go"},
+		"first": {[]catalog.CourseID{"a"}, "2 new courses for “go”", "“Go b” and others", "https://learn.example.org/?q=go"},
+		"two":   {[]catalog.CourseID{"b", "a"}, "1 new course for “go”", "“Go c” matches", "https://learn.example.org/courses/c"},
+		"all":   {[]catalog.CourseID{"a", "b", "c"}, "", "", ""},
+	} {
+		for _, how := range []catalog.Notify{catalog.NotifyDaily, catalog.NotifyInstant} {
+			t.Run(name+" "+string(how), func(t *testing.T) {
+				t.Parallel()
+				w := worldAt(t, at(t, "Europe/Paris", "2026-03-10 23:00"), true)
+				w.device("lea")
+				w.do(func(tx *catalog.Tx) error {
+					return tx.PutPreferences("lea", catalog.Preferences{Timezone: "Europe/Paris", QuietHours: "22:00-07:30"})
+				})
+				w.search("lea", "go", how)
+				for _, id := range []catalog.CourseID{"a", "b", "c"} {
+					w.course(id, "Go "+string(id))
+				}
+				w.pass(5 * time.Second)
+				hide(w, tc.hide...)
+				w.pass(12 * time.Hour)
+				shown := w.phone.shown()
+				if tc.title == "" {
+					if len(shown) != 0 || how == catalog.NotifyDaily && len(w.inbox("lea")) != 0 {
+						t.Errorf("%+v, and in the inbox %s", shown, w.rules("lea"))
+					}
+					return
+				}
+				if len(shown) != 1 || shown[0].Title != tc.title || !strings.HasPrefix(shown[0].Body, tc.body) || shown[0].Link != tc.link || shown[0].Data["link"] != tc.link {
+					t.Errorf("%+v, want %q, %q to %s", shown, tc.title, tc.body, tc.link)
+				}
+				w.sound()
+			})
+		}
+	}
+}
+
+// TestBurstIsOneMessage: what several rules and searches tell a learner at the same time is one message, however many learners there are.
+func TestBurstIsOneMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const learners, searches = 300, 4 // more notes than one transaction takes
+	for i := range learners {
+		who := catalog.LearnerID(fmt.Sprint("l", i))
+		w.device(who)
+		for _, words := range []string{"c", "o", "u", "r"}[:searches] {
+			w.search(who, words, catalog.NotifyInstant)
+		}
+	}
+	w.publish(0, 1)
+	w.pass(5 * time.Second)
+	got := map[string]int{}
+	for _, m := range w.phone.shown() {
+		if got[m.Token]++; m.Title != "4 pieces of news for you" {
+			t.Errorf("%s got %q", m.Token, m.Title)
+		}
+	}
+	if len(got) != learners {
+		t.Errorf("%d learners got a message, want %d", len(got), learners)
+	}
+	for token, n := range got {
+		if n != 1 {
+			t.Errorf("%s got %d", token, n)
+		}
 	}
 	w.sound()
 }

@@ -7,7 +7,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// settle makes rounds of the events that are over, and returns when the next one is.
+// settle makes rounds of the events that are over, and returns when the next one is. Courses are published one by one or by imports: what is published while an
+// import runs is told when it is done, so that it is one message, and all else half a second after the last one, so that it comes while it is news.
 func (p *Push) settle(now time.Time) (next time.Time, err error) {
 	err = p.db.Update(func(tx *bolt.Tx) error {
 		next = time.Time{}
@@ -35,12 +36,27 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 			return true
 		})
 		if len(fresh) > 0 {
-			s.take(published, round{Kind: eventPublished, Courses: fresh}, p.pace.published, p.pace.publishedMost)
+			quiet := p.pace.published
+			if importing(tx, now, p.pace.publishedMost) {
+				quiet = p.pace.publishedMost
+			}
+			s.take(published, round{Kind: eventPublished, Courses: fresh}, quiet, p.pace.publishedMost)
 		}
 		next = s.next
 		return errors.Join(s.err, s.write())
 	})
 	return next, err
+}
+
+// importing reports whether an import is running that began a short while ago. One that takes longer, or whose server was stopped for good, is not waited for.
+func importing(tx *bolt.Tx, now time.Time, most time.Duration) (running bool) {
+	each(tx, bucketImports, nil, func(_, v []byte) bool {
+		begun, err := decode[time.Time](v)
+		since := now.Sub(begun)
+		running = err == nil && since >= 0 && since < most
+		return !running
+	})
+	return running
 }
 
 // with is one event of two.
@@ -71,13 +87,14 @@ type settling struct {
 	err    error
 }
 
-// take takes a round that was quiet for long enough, or waited long enough. Else it notes when that will be.
+// take takes a round that was quiet for long enough, or waited long enough. Else it notes when that will be. One that lies in the future does not wait for a
+// clock that was set back.
 func (s *settling) take(e event, r round, quiet, most time.Duration) {
 	at := e.Latest.Add(quiet)
 	if latest := e.Begun.Add(most); latest.Before(at) {
 		at = latest
 	}
-	if at.After(s.now) {
+	if at.After(s.now) && !e.Latest.After(s.now) {
 		if s.next.IsZero() || at.Before(s.next) {
 			s.next = at
 		}

@@ -36,6 +36,7 @@ var (
 	bucketNudges  = []byte("nudges")  // learner/device → nudge
 	bucketDueNudg = []byte("duenudg") // time, learner/device → nothing
 	bucketCaps    = []byte("caps")    // learner → tally of the day
+	bucketImports = []byte("imports") // import that is running → when that was seen
 	bucketDead    = []byte("dead")    // number → DeadLetter
 	bucketDays    = []byte("days")    // date (UTC) → DayCount
 
@@ -45,7 +46,7 @@ var (
 
 var buckets = [][]byte{
 	bucketMeta, bucketCourses, bucketParts, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices, bucketGone,
-	bucketMoved, bucketNudges, bucketDueNudg, bucketCaps, bucketDead, bucketDays,
+	bucketMoved, bucketNudges, bucketDueNudg, bucketCaps, bucketImports, bucketDead, bucketDays,
 }
 
 const (

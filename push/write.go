@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"strings"
@@ -45,21 +46,31 @@ func (p *Push) write(v *catalog.View, m *message, now time.Time) (wire Message, 
 		return wire, "", err
 	}
 	tag := languageOf(&d.Value, prefers)
-	wire.Channel, wire.Link = "bundle", p.link("/me/inbox")
 	text := p.cfg.Texts.Printer(tag)
 	if m.Value == nil {
+		wire.Channel = "bundle"
+		p.leadTo(&wire, inboxPath)
 		wire.Title = text.Plural("notification.bundle.title", m.Bundle, nil)
 		wire.Body = text.Text("notification.bundle.body", nil)
 		return wire, "", nil
 	}
 	n := *m.Value
-	if n.Subject.Kind == catalog.KindCourse {
-		seen, err := p.course(v, m.Learner, &n, tag)
-		if err != nil || !seen {
-			return wire, ReasonInvisible, err
-		}
-		wire.Link = p.link("/courses/" + url.PathEscape(n.Subject.ID))
+	actor, err := v.OnRecord(m.Learner)
+	if err != nil {
+		return wire, "", err
 	}
+	courses, told, err := name(v, actor, catalog.Locale(tag), &n, m.Courses)
+	if err != nil || !told {
+		return wire, ReasonInvisible, err
+	}
+	path := inboxPath
+	if len(courses) > 0 {
+		wire.Data["course"] = string(courses[0])
+		if path, err = deepLink(v, m.Learner, &n, courses[0]); err != nil {
+			return wire, "", err
+		}
+	}
+	p.leadTo(&wire, path)
 	title, body := text.Notification(string(n.Rule), n.Count, n.Data)
 	wire.Title, wire.Body, wire.Channel = shorten(title, maxTitle), shorten(body, maxBody), string(n.Rule)
 	return wire, "", nil
@@ -75,24 +86,58 @@ func (p *Push) isGone(key, token string) (gone bool, err error) {
 	return gone, err
 }
 
-// course calls a course as it is called now, in the reader's language; false when they do not see it any more.
-func (p *Push) course(v *catalog.View, who catalog.LearnerID, n *catalog.Notification, tag locales.Tag) (bool, error) {
-	actor, err := v.OnRecord(who)
-	if err != nil {
-		return false, err
+// name makes a notification name a course as it is called now, in the reader's language: of those that a saved search found, the first that they see. It
+// returns those that they see, and counts the others no more. False when they see none: then it is not told. What is about no course stays as it is.
+func name(v *catalog.View, actor catalog.Actor, locale catalog.Locale, n *catalog.Notification, found []catalog.CourseID) (seen []catalog.CourseID, told bool, err error) {
+	switch n.Subject.Kind {
+	case catalog.KindCourse:
+		found = []catalog.CourseID{catalog.CourseID(n.Subject.ID)}
+	case catalog.KindSavedSearch:
+	default:
+		return nil, true, nil
 	}
-	c, err := v.SharedCourseFor(actor, catalog.CourseID(n.Subject.ID))
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
+	data := map[string]string{}
+	maps.Copy(data, n.Data)
+	for _, id := range found {
+		c, err := v.SharedCourseFor(actor, id)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			n.Count = max(n.Count-1, 0)
+			continue
+		case err != nil:
+			return nil, false, err
+		case len(seen) == 0:
+			text, _ := c.Value.TextIn(locale)
+			data["course"] = text.Title
+		}
+		seen = append(seen, id)
 	}
-	if err != nil {
-		return false, err
-	}
-	text, _ := c.Value.TextIn(catalog.Locale(tag))
-	data := maps.Clone(n.Data)
-	data["course"] = text.Title
 	n.Data = data
-	return true, nil
+	return seen, len(seen) > 0, nil
+}
+
+const (
+	inboxPath = "/me/inbox"
+	// maxPath bounds the path of a search in a message, in bytes: instead of a longer one it leads to the inbox.
+	maxPath = 1_000
+)
+
+// deepLink is the page of what a notification about courses is about: the course, or when a saved search found more than one, all of them.
+func deepLink(v *catalog.View, who catalog.LearnerID, n *catalog.Notification, course catalog.CourseID) (string, error) {
+	if n.Count <= 1 {
+		return "/courses/" + url.PathEscape(string(course)), nil
+	}
+	search, there, err := v.MySavedSearch(who, catalog.SavedSearchID(n.Subject.ID))
+	if path := "/?" + search.Value.Query; err == nil && there && len(path) <= maxPath {
+		return path, nil
+	}
+	return inboxPath, err
+}
+
+// leadTo gives a message the page to open: browsers its address, apps that too, or the path when nobody said where the pages are.
+func (p *Push) leadTo(wire *Message, path string) {
+	wire.Link = p.link(path)
+	wire.Data["link"] = cmp.Or(wire.Link, path)
 }
 
 // data is what the app gets: what happened, and what to pull.
