@@ -66,12 +66,17 @@ func TestPushEndToEnd(t *testing.T) {
 	send(t, http.MethodPut, server.url+"/v2/courses/other", root, `{"title":"Cuisine","language":"fr"}`)
 	send(t, http.MethodPut, server.url+"/v2/courses/ml", root, `{"title":"L’apprentissage automatique en dix leçons","language":"fr"}`)
 
+	published := time.Now()
 	m := awaitMessage(t, service, "notification", func(*fcmtest.Message) bool { return true })
+	t.Logf("the message came %s after the course was published, with %d bytes", m.At.Sub(published).Round(time.Millisecond), m.Size)
 	if m.Token != "token-lea" || !strings.HasPrefix(m.Notification.Title, "1 nouveau cours pour") || !strings.Contains(m.Notification.Body, "apprentissage automatique en dix leçons") {
 		t.Errorf("%+v %+v", m, m.Notification)
 	}
-	if inbox := send(t, http.MethodGet, server.url+"/v2/me/notifications?locale=fr&after="+url.QueryEscape(m.Data["as_of"]), learner, ""); !strings.Contains(inbox, m.Data["notification"]) {
+	if inbox := send(t, http.MethodGet, server.url+"/v2/me/notifications?locale=fr&after="+url.QueryEscape(m.Data["as_of"]), learner, ""); !strings.Contains(inbox, m.Data["notification_id"]) {
 		t.Errorf("the inbox: %s", inbox)
+	}
+	if want := "https://learn.example.org/courses/ml"; m.Data["course"] != "ml" || m.Data["link"] != want {
+		t.Errorf("%+v, want a link to %s", m.Data, want)
 	}
 	nudge := awaitMessage(t, service, "nudge", func(m *fcmtest.Message) bool { return m.Data["channels"] == "catalog" })
 	pull := send(t, http.MethodGet, server.url+"/v2/sync?channels=catalog,me&after="+url.QueryEscape(nudge.Data["as_of"]), learner, "")

@@ -58,7 +58,12 @@ func TestPayload(t *testing.T) {
 	long := catalog.CourseID(strings.Repeat("学", 128))
 	title := strings.Repeat("机器学习导论", 40)
 	w.device("lea", func(d *catalog.Device) { d.Locale = "zh-CN" })
-	w.search("lea", "机", catalog.NotifyInstant)
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutSavedSearch("lea", catalog.SavedSearchID(strings.Repeat("查", 128)), catalog.SavedSearch{
+			Name: strings.Repeat("机器学习", 25), Query: "q=机&tags=" + strings.Repeat("x", 580), Notify: catalog.NotifyInstant,
+		}, catalog.Cond{})
+		return err
+	})
 	w.turn()
 	w.phone.silent()
 	w.course(long, title)
@@ -66,20 +71,26 @@ func TestPayload(t *testing.T) {
 	w.pass(after)
 	w.course(long, title+"二")
 	w.pass(after)
+	w.course("c1", title)
+	w.course("c2", title)
+	w.pass(after)
 	shown := w.phone.shown()
-	if len(shown) != 2 {
-		t.Fatalf("%d messages, want two", len(shown))
+	if len(shown) != 3 {
+		t.Fatalf("%d messages, want three", len(shown))
 	}
 	const most, mostKey = 4096, 64
+	largest := 0
 	for _, m := range append(shown, w.phone.silent()...) {
-		size := len(m.Title) + len(m.Body)
+		size := len(m.Title) + len(m.Body) + len(m.Link)
 		for k, v := range m.Data {
 			size += len(k) + len(v)
 		}
+		largest = max(largest, size)
 		if size > most || len(m.Collapse) > mostKey || strings.ContainsRune(m.Title+m.Body, '\uFFFD') {
 			t.Errorf("%d bytes, key %q: %+v", size, m.Collapse, m)
 		}
 	}
+	t.Logf("the largest has %d bytes", largest)
 }
 
 func TestShorten(t *testing.T) {

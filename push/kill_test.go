@@ -241,7 +241,7 @@ func checkTaken(t *testing.T, taken []fcmtest.Message, last int, killed []time.T
 			for _, at := range killed {
 				between = between || before.At.Before(at) && m.At.After(at)
 			}
-			if !between || m.Collapse() != before.Collapse() || m.Data["notification"] != before.Data["notification"] {
+			if !between || m.Collapse() != before.Collapse() || m.Data["notification_id"] != before.Data["notification_id"] {
 				t.Errorf("%s got twice, at %s and %s: %+v, %+v", token, before.At, m.At, before, m)
 			}
 		}

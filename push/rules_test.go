@@ -2,6 +2,7 @@ package push
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,7 +181,7 @@ func TestImportIsOneMessage(t *testing.T) {
 	for _, who := range []catalog.LearnerID{"lea", "adm"} {
 		w.device(who)
 	}
-	w.search("lea", "course", catalog.NotifyInstant)
+	w.search("lea", "course 1", catalog.NotifyInstant)
 	w.importing(catalog.ImportQueued)
 	w.importing(catalog.ImportRunning)
 	const courses, batch = 5_000, 1_000
@@ -190,7 +191,7 @@ func TestImportIsOneMessage(t *testing.T) {
 	}
 	w.importing(catalog.ImportDone)
 	w.pass(5 * time.Second)
-	if got := w.rules("lea"); got != "search_match s-course 5000" {
+	if got := w.rules("lea"); got != "search_match s-course_1 1111" {
 		t.Errorf("inbox: %q", got)
 	}
 	if got := w.rules("adm"); got != "import_finished i1 0" {
@@ -198,7 +199,12 @@ func TestImportIsOneMessage(t *testing.T) {
 	}
 	shown := w.phone.shown()
 	if len(shown) != 2 {
-		t.Errorf("%d messages, want two", len(shown))
+		t.Fatalf("%d messages, want two", len(shown))
+	}
+	links := []string{shown[0].Link, shown[1].Link}
+	slices.Sort(links)
+	if want := []string{"https://learn.example.org/?q=course+1", "https://learn.example.org/me/inbox"}; !slices.Equal(links, want) {
+		t.Errorf("they lead to %q, want %q", links, want)
 	}
 	w.sound()
 }

@@ -261,7 +261,7 @@ func (w *world) device(who catalog.LearnerID, change ...func(d *catalog.Device))
 func (w *world) search(who catalog.LearnerID, words string, how catalog.Notify) {
 	w.Helper()
 	w.do(func(tx *catalog.Tx) error {
-		_, err := tx.PutSavedSearch(who, catalog.SavedSearchID("s-"+words), catalog.SavedSearch{Name: words, Query: "q=" + words, Notify: how}, catalog.Cond{})
+		_, err := tx.PutSavedSearch(who, catalog.SavedSearchID("s-"+strings.ReplaceAll(words, " ", "_")), catalog.SavedSearch{Name: words, Query: "q=" + words, Notify: how}, catalog.Cond{})
 		return err
 	})
 }

@@ -17,8 +17,8 @@ import (
 
 const (
 	// maxTitle and maxBody bound the texts, in bytes: locked screens show two lines, and with the data they fit the 4,096 bytes that services take.
-	maxTitle = 400
-	maxBody  = 1_000
+	maxTitle = 300
+	maxBody  = 600
 )
 
 // write makes what is sent of a message, in the language of its device; or says why it is not sent.
@@ -87,12 +87,16 @@ func (p *Push) isGone(key, token string) (gone bool, err error) {
 }
 
 // name makes a notification name a course as it is called now, in the reader's language: of those that a saved search found, the first that they see. It
-// returns those that they see, and counts the others no more. False when they see none: then it is not told. What is about no course stays as it is.
+// returns those that they see, and counts the others no more. False when they see none, or deleted the search: then it is not told. What is about no course
+// stays as it is.
 func name(v *catalog.View, actor catalog.Actor, locale catalog.Locale, n *catalog.Notification, found []catalog.CourseID) (seen []catalog.CourseID, told bool, err error) {
 	switch n.Subject.Kind {
 	case catalog.KindCourse:
 		found = []catalog.CourseID{catalog.CourseID(n.Subject.ID)}
 	case catalog.KindSavedSearch:
+		if _, wanted, err := v.MySavedSearch(actor.Subject, catalog.SavedSearchID(n.Subject.ID)); err != nil || !wanted {
+			return nil, false, err
+		}
 	default:
 		return nil, true, nil
 	}
@@ -118,20 +122,28 @@ func name(v *catalog.View, actor catalog.Actor, locale catalog.Locale, n *catalo
 
 const (
 	inboxPath = "/me/inbox"
-	// maxPath bounds the path of a search in a message, in bytes: instead of a longer one it leads to the inbox.
-	maxPath = 1_000
+	// maxPath bounds the path in a message, in bytes: instead of a longer one it leads to the inbox.
+	maxPath = 600
 )
 
 // deepLink is the page of what a notification about courses is about: the course, or when a saved search found more than one, all of them.
 func deepLink(v *catalog.View, who catalog.LearnerID, n *catalog.Notification, course catalog.CourseID) (string, error) {
-	if n.Count <= 1 {
-		return "/courses/" + url.PathEscape(string(course)), nil
+	path := "/courses/" + url.PathEscape(string(course))
+	if n.Count > 1 {
+		search, _, err := v.MySavedSearch(who, catalog.SavedSearchID(n.Subject.ID))
+		if err != nil {
+			return "", err
+		}
+		values, err := url.ParseQuery(search.Value.Query) // it may have spaces
+		if err != nil {
+			return inboxPath, nil //nolint:nilerr // it was well-formed when it was saved
+		}
+		path = "/?" + values.Encode()
 	}
-	search, there, err := v.MySavedSearch(who, catalog.SavedSearchID(n.Subject.ID))
-	if path := "/?" + search.Value.Query; err == nil && there && len(path) <= maxPath {
-		return path, nil
+	if len(path) > maxPath {
+		return inboxPath, nil
 	}
-	return inboxPath, err
+	return path, nil
 }
 
 // leadTo gives a message the page to open: browsers its address, apps that too, or the path when nobody said where the pages are.
@@ -148,7 +160,7 @@ func (p *Push) data(m *message) map[string]string {
 	}
 	switch {
 	case m.Value != nil:
-		data["type"], data["notification"], data["rule"] = "notification", string(m.ID), string(m.Value.Rule)
+		data["type"], data["notification_id"], data["rule"] = "notification", string(m.ID), string(m.Value.Rule)
 		data["subject_kind"], data["subject_id"] = string(m.Value.Subject.Kind), m.Value.Subject.ID
 	case !m.Nudge:
 		data["type"] = "bundle"

@@ -81,7 +81,7 @@ func (s *sender) Send(ctx context.Context, messages []push.Message) []push.Outco
 		return s.sendSingly(ctx, list)
 	}
 	for i, r := range answer.Responses {
-		outcomes[i] = outcomeOf(r.Error)
+		outcomes[i] = outcomeOf(r.Error, messages[i].Token)
 	}
 	return outcomes
 }
@@ -92,24 +92,29 @@ func (s *sender) sendSingly(ctx context.Context, list []*messaging.Message) []pu
 	for i, m := range list {
 		answer, err := s.client.SendEach(ctx, []*messaging.Message{m})
 		if err != nil {
-			outcomes[i] = push.Outcome{Reason: push.ReasonInvalid, Detail: err.Error()}
+			outcomes[i] = push.Outcome{Reason: push.ReasonInvalid, Detail: withoutToken(err, m.Token)}
 			continue
 		}
-		outcomes[i] = outcomeOf(answer.Responses[0].Error)
+		outcomes[i] = outcomeOf(answer.Responses[0].Error, m.Token)
 	}
 	return outcomes
 }
 
 // outcomeOf reads an error of the SDK.
-func outcomeOf(err error) push.Outcome {
+func outcomeOf(err error, token string) push.Outcome {
 	if err == nil {
 		return push.Outcome{Reason: push.Sent}
 	}
-	o := push.Outcome{Reason: reasonOf(err), Detail: err.Error()}
+	o := push.Outcome{Reason: reasonOf(err), Detail: withoutToken(err, token)}
 	if answer := errorutils.HTTPResponse(err); answer != nil { //nolint:bodyclose // the SDK has read it, and gives a copy
 		o.RetryAfter = retryAfter(answer.Header.Get(headerAsked), time.Now())
 	}
 	return o
+}
+
+// withoutToken is what an error says, for logs and pages: should the service repeat a token, it is not kept.
+func withoutToken(err error, token string) string {
+	return strings.ReplaceAll(err.Error(), token, "…")
 }
 
 func reasonOf(err error) push.Reason {

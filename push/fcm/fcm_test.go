@@ -70,14 +70,14 @@ func TestErrors(t *testing.T) {
 			service.Fail(func(*fcmtest.Message) fcmtest.Fault { return tc.fault })
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			got := s.Send(ctx, []push.Message{message("token")})
+			got := s.Send(ctx, []push.Message{message("token-secret")})
 			if len(got) != 1 || got[0].Reason != tc.want || got[0].RetryAfter != tc.after {
 				t.Errorf("%+v, want %s after %s", got, tc.want, tc.after)
 			}
 			if strings.Contains(got[0].Detail, "token-secret") {
 				t.Error("the detail names the token")
 			}
-			if n := service.Tried("token"); n != 1 {
+			if n := service.Tried("token-secret"); n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
 		})
@@ -120,7 +120,7 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Send(t.Context(), []push.Message{message("token")}); got[0].Reason != push.ReasonNetwork {
+	if got := s.Send(t.Context(), []push.Message{message("token-secret")}); got[0].Reason != push.ReasonNetwork {
 		t.Errorf("%+v", got)
 	}
 }

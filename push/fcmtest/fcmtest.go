@@ -22,6 +22,9 @@ const Project = "carrel-test"
 // maxPayload is what the real one takes of a message's notification and data, in bytes.
 const maxPayload = 4096
 
+// maxCollapse is what Apple takes of a key, in bytes.
+const maxCollapse = 64
+
 // Message is a message as it came, with what tests look at.
 type Message struct {
 	Token        string            `json:"token"`
@@ -50,7 +53,8 @@ type Message struct {
 		} `json:"fcm_options"`
 	} `json:"webpush"`
 
-	At time.Time `json:"-"` // when it was taken
+	At   time.Time `json:"-"` // when it was taken
+	Size int       `json:"-"` // of notification and data, in bytes
 }
 
 // Collapse is the key under which a later message takes this one's place.
@@ -100,20 +104,23 @@ var (
 	Forbidden       = Fault{Status: http.StatusForbidden, Name: "PERMISSION_DENIED"}
 )
 
-// Server is the stand-in. Its methods are safe for concurrent use.
+// Server is the stand-in, an [http.Handler] for messages of any project, or of [Project] alone when New made it. The zero Server takes all of them. Its methods
+// are safe for concurrent use.
 type Server struct {
-	URL string // what CARREL_FCM_ENDPOINT is set to
+	URL  string           // what CARREL_FCM_ENDPOINT is set to
+	Took func(m *Message) // is called for each message that is taken, one at a time, when it is set
 
-	mu    sync.Mutex
-	fault func(m *Message) Fault
-	taken []Message
-	tried map[string]int
+	project string // the only one that is known; "" for any
+	mu      sync.Mutex
+	fault   func(m *Message) Fault
+	taken   []Message
+	tried   map[string]int
 }
 
 // New starts a stand-in, which ends with the test.
 func New(tb testing.TB) *Server {
 	tb.Helper()
-	s := &Server{tried: map[string]int{}}
+	s := &Server{project: Project}
 	h := httptest.NewServer(s)
 	s.URL = h.URL
 	tb.Cleanup(func() {
@@ -168,7 +175,8 @@ func (s *Server) Tried(token string) int {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost || r.URL.Path != "/v1/projects/"+Project+"/messages:send" {
+	project, sends := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/v1/projects/"), "/messages:send")
+	if r.Method != http.MethodPost || !sends || project == "" || s.project != "" && project != s.project {
 		answer(w, Fault{Status: http.StatusNotFound, Name: "NOT_FOUND"}, "no such method")
 		return
 	}
@@ -178,6 +186,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
+	if s.tried == nil {
+		s.tried = map[string]int{}
+	}
 	s.tried[m.Token]++
 	fault := Fault{}
 	if s.fault != nil {
@@ -186,14 +197,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault == (Fault{}) {
 		m.At = time.Now()
 		s.taken = append(s.taken, *m)
+		if s.Took != nil {
+			s.Took(m)
+		}
 	}
 	n := len(s.taken)
 	s.mu.Unlock()
-	fail(w, r, fault, n)
+	fail(w, r, fault, m.Token, n)
 }
 
-// fail answers, or does not.
-func fail(w http.ResponseWriter, r *http.Request, fault Fault, n int) {
+// fail answers, or does not. It is so careless as to repeat the token.
+func fail(w http.ResponseWriter, r *http.Request, fault Fault, token string, n int) {
 	switch fault.How {
 	case Hang:
 		<-r.Context().Done()
@@ -206,7 +220,7 @@ func fail(w http.ResponseWriter, r *http.Request, fault Fault, n int) {
 		_, _ = io.WriteString(w, `{"name":`)
 		panic(http.ErrAbortHandler)
 	case Answer:
-		answer(w, fault, "as the test wants it", strconv.Itoa(n))
+		answer(w, fault, "the test wants it so for "+token, strconv.Itoa(n))
 	}
 }
 
@@ -224,6 +238,9 @@ func read(body io.Reader) (*Message, error) {
 	}
 	size := 0
 	for k, v := range m.Data {
+		if k == "from" || k == "message_type" || k == "notification" || strings.HasPrefix(k, "google.") || strings.HasPrefix(k, "gcm.") {
+			return nil, errors.New("a key of data is reserved: " + k)
+		}
 		size += len(k) + len(v)
 	}
 	if m.Notification != nil {
@@ -234,9 +251,12 @@ func read(body io.Reader) (*Message, error) {
 		return nil, errors.New("there is no token")
 	case size > maxPayload:
 		return nil, errors.New("the message is too big")
-	case len(m.Collapse()) > 64:
+	case len(m.Collapse()) > maxCollapse:
 		return nil, errors.New("the collapse key is too long")
+	case m.APNS != nil && m.Notification == nil && (m.APNS.Headers["apns-push-type"] != "background" || m.APNS.Headers["apns-priority"] != "5"):
+		return nil, errors.New("Apple takes silent messages in the background only, with priority 5")
 	}
+	m.Size = size
 	return m, nil
 }
 
