@@ -24,8 +24,22 @@ func newSavedSearches(c *catalog.Catalog, x *search.Index) savedSearches {
 
 // Matches implements [push.Matcher]. Courses and saved searches are taken in up to the present head first: what was saved before a course was published finds it.
 func (s savedSearches) Matches(ctx context.Context, courses []catalog.CourseID) iter.Seq2[push.Match, error] {
+	return s.upToDate(ctx, func() ([]search.Match, error) { return s.alerts.Match(ctx, courses...) })
+}
+
+// Risen implements [push.Matcher].
+func (s savedSearches) Risen(ctx context.Context, course catalog.CourseID, was catalog.CardRatings) iter.Seq2[push.Match, error] {
+	return s.upToDate(ctx, func() ([]search.Match, error) { return s.alerts.MatchRisen(ctx, course, was) })
+}
+
+// upToDate takes all in and yields what a call finds then.
+func (s savedSearches) upToDate(ctx context.Context, match func() ([]search.Match, error)) iter.Seq2[push.Match, error] {
 	return func(yield func(push.Match, error) bool) {
-		found, err := s.match(ctx, courses)
+		var found []search.Match
+		err := s.takeIn(ctx)
+		if err == nil {
+			found, err = match()
+		}
 		if err != nil {
 			yield(push.Match{}, err)
 			return
@@ -38,18 +52,15 @@ func (s savedSearches) Matches(ctx context.Context, courses []catalog.CourseID) 
 	}
 }
 
-func (s savedSearches) match(ctx context.Context, courses []catalog.CourseID) ([]search.Match, error) {
+func (s savedSearches) takeIn(ctx context.Context) error {
 	head, err := s.catalog.Log().Head(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.index.WaitFor(ctx, head)
 	}
-	if err := s.index.WaitFor(ctx, head); err != nil {
-		return nil, err
+	if err == nil {
+		err = coursesync.CatchUp(ctx, s.catalog.Log(), s.alerts)
 	}
-	if err := coursesync.CatchUp(ctx, s.catalog.Log(), s.alerts); err != nil {
-		return nil, err
-	}
-	return s.alerts.Match(ctx, courses...)
+	return err
 }
 
 // prepare reads all saved searches, so that the first news need not wait for that. Without it they are read then.

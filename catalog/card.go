@@ -146,6 +146,32 @@ func (v *View) cardInstructors(ids []InstructorID) ([]CardInstructor, *float64, 
 	return list, meanOf(sum), nil
 }
 
+// CardRatings are the ratings that a card shows, which searches ask for: 0 for none.
+type CardRatings struct {
+	Course      float64 `json:"course,omitempty"`
+	Instructors float64 `json:"instructors,omitempty"` // the mean of those who are rated
+}
+
+// CardRatings returns the ratings of a course. One that is not there has none.
+func (v *View) CardRatings(id CourseID) (r CardRatings, err error) {
+	c, ok, err := shared[Course](v, KindCourse, string(nfc(id)))
+	if err != nil || !ok {
+		return r, err
+	}
+	stats, _, err := shared[CourseStats](v, KindCourseStats, string(c.Value.ID))
+	if err != nil {
+		return r, err
+	}
+	if stats.Value.Rating != nil {
+		r.Course = *stats.Value.Rating
+	}
+	_, instructors, err := v.cardInstructors(c.Value.Instructors)
+	if instructors != nil {
+		r.Instructors = *instructors
+	}
+	return r, err
+}
+
 // meanOf is a sum's mean with two decimals, nil when nothing was summed.
 func meanOf(s Sum) *float64 {
 	if s.N == 0 {

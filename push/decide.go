@@ -30,14 +30,17 @@ const (
 
 // round is what settled together, while it is being told.
 type round struct {
-	Kind    string         `json:"kind"` // of the events
-	Courses []string       `json:"courses,omitempty"`
-	Import  string         `json:"import,omitempty"`
-	Seq     coursesync.Seq `json:"seq"`             // of the first change: the round's name in what is told
-	Last    coursesync.Seq `json:"last"`            // of the last one
-	At      time.Time      `json:"at"`              // when the first was made
-	After   string         `json:"after,omitempty"` // who was decided about last
-	Second  bool           `json:"second,omitempty"`
+	Kind    string   `json:"kind"` // of the events
+	Courses []string `json:"courses,omitempty"`
+	Import  string   `json:"import,omitempty"`
+
+	Instructors []string `json:"instructors,omitempty"`
+
+	Seq    coursesync.Seq `json:"seq"`             // of the first change: the round's name in what is told
+	Last   coursesync.Seq `json:"last"`            // of the last one
+	At     time.Time      `json:"at"`              // when the first was made
+	After  string         `json:"after,omitempty"` // who was decided about last
+	Second bool           `json:"second,omitempty"`
 }
 
 // note is a notification on its way to one learner.
@@ -119,6 +122,8 @@ func (p *Push) tellRound(ctx context.Context, key []byte) error {
 		err = t.imported(ctx)
 	case eventPublished:
 		err = t.published(ctx)
+	case eventRated:
+		err = t.risen(ctx)
 	}
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ const (
 	eventChanged   = "changed"   // a course, materially
 	eventPublished = "published" // a course, for the first time
 	eventImport    = "import"    // one is done
+	eventRated     = "rated"     // a course, or with a zero byte before it an instructor, has other ratings
 )
 
 // event is something that happened and may still happen again before it is told.
@@ -74,7 +76,7 @@ func (p *Push) Reset(ctx context.Context) error {
 		return err
 	}
 	err = p.db.Update(func(tx *bolt.Tx) error {
-		return clearAll(tx, bucketCourses, bucketParts, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices,
+		return clearAll(tx, bucketCourses, bucketParts, bucketRatings, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices,
 			bucketGone, bucketMoved, bucketNudges, bucketDueNudg, bucketCaps, bucketImports)
 	})
 	if err == nil {
@@ -91,7 +93,7 @@ func (p *Push) Reset(ctx context.Context) error {
 // remember notes what there is, courses first: the language of a lesson is its course's. It is repeated when it was broken off, the cursor being written
 // after it.
 func (p *Push) remember(ctx context.Context) error {
-	marks := newPile(p.db, bucketCourses)
+	marks, ratings := newPile(p.db, bucketCourses), newPile(p.db, bucketRatings)
 	languages := map[string]catalog.Locale{}
 	for s, err := range p.cfg.Catalog.Courses(ctx) {
 		if err != nil {
@@ -100,11 +102,15 @@ func (p *Push) remember(ctx context.Context) error {
 		mark := markOf(&s.Value)
 		mark.Ever = mark.Ever || s.Value.EverPublished
 		languages[string(s.Value.ID)] = mark.Language
-		if err := marks.add(string(s.Value.ID), mark); err != nil {
+		rated, err := p.ratingsNow(ctx, []catalog.CourseID{s.Value.ID})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(marks.add(string(s.Value.ID), mark), ratings.add(string(s.Value.ID), rated[0])); err != nil {
 			return err
 		}
 	}
-	if err := marks.flush(); err != nil {
+	if err := errors.Join(marks.flush(), ratings.flush()); err != nil {
 		return err
 	}
 	parts := newPile(p.db, bucketParts)
@@ -186,6 +192,10 @@ func (a *applying) change(ch *coursesync.Change) error {
 		return a.part(ch)
 	case ch.Kind == catalog.KindImport:
 		return a.imported(ch)
+	case ch.Kind == catalog.KindCourseStats && ch.Op == coursesync.OpUpsert:
+		return a.rated(ch)
+	case ch.Kind == catalog.KindInstructorStats && ch.Op == coursesync.OpUpsert:
+		return a.noteOf(eventRated, instructorMark+ch.Key, ch)
 	case ch.Kind == catalog.KindDevice && ch.Op == coursesync.OpDelete:
 		return dropDevice(a.tx, ch.Key)
 	}
@@ -200,12 +210,12 @@ func isPart(kind coursesync.Kind) bool {
 func (a *applying) course(ch *coursesync.Change) error {
 	id := []byte(ch.Key)
 	if ch.Op != coursesync.OpUpsert {
-		for _, kind := range []string{eventChanged, eventPublished} {
+		for _, kind := range []string{eventChanged, eventPublished, eventRated} {
 			if err := a.tx.Bucket(bucketEvents).Delete(join(kind, ch.Key)); err != nil {
 				return err
 			}
 		}
-		return a.tx.Bucket(bucketCourses).Delete(id)
+		return errors.Join(a.tx.Bucket(bucketCourses).Delete(id), a.tx.Bucket(bucketRatings).Delete(id))
 	}
 	c, err := catalog.Decode[catalog.Course](*ch)
 	if err != nil {
@@ -263,6 +273,22 @@ func (a *applying) part(ch *coursesync.Change) error {
 
 // partKey names a part: modules, lessons and files may have the same id.
 func partKey(ch *coursesync.Change) string { return ch.Key + "\x00" + string(ch.Kind) }
+
+// instructorMark begins the subject of an event of an instructor's rating. No id has it.
+const instructorMark = "\x00"
+
+// rated notes that a course's rating rose. Most changes of stats are other ones.
+func (a *applying) rated(ch *coursesync.Change) error {
+	s, err := catalog.Decode[catalog.CourseStats](*ch)
+	if err != nil || s.Value.Rating == nil {
+		return err
+	}
+	best, known, err := get[catalog.CardRatings](a.tx, bucketRatings, []byte(ch.Key))
+	if err != nil || known && tenths(*s.Value.Rating) <= tenths(best.Course) {
+		return err
+	}
+	return a.note(eventRated, ch)
+}
 
 // imported notes that an import is running, so that the courses it makes are told together (see settle), or that somebody's is done.
 func (a *applying) imported(ch *coursesync.Change) error {

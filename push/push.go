@@ -41,6 +41,8 @@ import (
 // are found. The package search has one that does not run every search.
 type Matcher interface {
 	Matches(ctx context.Context, courses []catalog.CourseID) iter.Seq2[Match, error]
+	// Risen is Matches for a course whose ratings rose: only of searches that ask for more than they were.
+	Risen(ctx context.Context, course catalog.CourseID, was catalog.CardRatings) iter.Seq2[Match, error]
 }
 
 // Match says that a learner's saved search finds a course.
@@ -68,7 +70,8 @@ type Config struct {
 // pace says how long things take. Tests are quicker.
 type pace struct {
 	published, publishedMost time.Duration // how long no further course is published before it is told, and how long that, or the end of an import, is waited for at most
-	changed, changedMost     time.Duration // the same of changes of a course
+	rated, ratedMost         time.Duration // the same of ratings
+	changed, changedMost     time.Duration // and of changes of a course
 	backoff, backoffMost     time.Duration // the first and the longest wait before something is sent again
 	quota                    time.Duration // the first wait after the service said that it is too much, when it did not say how long
 	halted                   time.Duration // how long nothing is sent while our credentials are refused
@@ -78,6 +81,7 @@ type pace struct {
 
 var usualPace = pace{
 	published: 500 * time.Millisecond, publishedMost: 2 * time.Minute, // a program that publishes one course after another takes less for each
+	rated: 5 * time.Second, ratedMost: 30 * time.Second, // sums are written every few seconds
 	changed: 2 * time.Minute, changedMost: 30 * time.Minute, // an editor saves one lesson after another
 	backoff: time.Second, backoffMost: time.Hour,
 	quota:  time.Minute, // what Google asks for

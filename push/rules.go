@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -133,17 +134,12 @@ func (f *found) add(id catalog.CourseID) {
 	f.first = slices.Insert(f.first, i, id)
 }
 
-// matched tells of saved searches. All that a search found is one note.
-func (t *telling) matched(ctx context.Context) error {
-	if t.p.cfg.Matcher == nil {
-		return nil
-	}
-	courses := make([]catalog.CourseID, len(t.round.Courses))
-	for i, id := range t.round.Courses {
-		courses[i] = catalog.CourseID(id)
-	}
-	by := map[string]found{} // keys are those of saved searches
-	for m, err := range t.p.cfg.Matcher.Matches(ctx, courses) {
+// finds is what saved searches found, by their keys.
+type finds map[string]found
+
+// take adds all that a matcher finds.
+func (by finds) take(matches iter.Seq2[Match, error]) error {
+	for m, err := range matches {
 		if err != nil {
 			return err
 		}
@@ -152,6 +148,28 @@ func (t *telling) matched(ctx context.Context) error {
 		f.add(m.Course)
 		by[key] = f
 	}
+	return nil
+}
+
+// matched tells of saved searches that find new courses.
+func (t *telling) matched(ctx context.Context) error {
+	if t.p.cfg.Matcher == nil {
+		return nil
+	}
+	courses := idsOf(t.round.Courses)
+	by := finds{}
+	err := t.p.rememberRatings(ctx, courses) // what they are now is told with the course
+	if err == nil {
+		err = by.take(t.p.cfg.Matcher.Matches(ctx, courses))
+	}
+	if err != nil {
+		return err
+	}
+	return t.tellSearches(ctx, by)
+}
+
+// tellSearches makes a note of all that a saved search found.
+func (t *telling) tellSearches(ctx context.Context, by finds) error {
 	return t.inChunks(ctx, slices.Sorted(maps.Keys(by)), func(rs *readers, key string) (wanted, bool, error) {
 		return t.aboutSearch(rs, key, by[key])
 	})

@@ -230,9 +230,9 @@ func TestEndlessImport(t *testing.T) {
 	if got := w.phone.shown(); len(got) != 2 {
 		t.Errorf("%+v, want two messages", got)
 	}
-	for i := range 601 {
+	for i := range 301 {
 		w.publish(3+i, 4+i)
-		w.pass(200 * time.Millisecond)
+		w.pass(400 * time.Millisecond)
 	}
 	if got := w.phone.shown(); len(got) != 1 {
 		t.Errorf("%d messages in two minutes of publishing, want one", len(got))

@@ -2,6 +2,7 @@ package push
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -13,6 +14,8 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 	err = p.db.Update(func(tx *bolt.Tx) error {
 		next = time.Time{}
 		var fresh []string
+		var risen event
+		var rated round
 		s := settling{tx: tx, now: now, pace: &p.pace}
 		var published event
 		each(tx, bucketEvents, nil, func(k, v []byte) bool {
@@ -27,6 +30,15 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 				s.take(e, round{Kind: eventChanged, Courses: parts[1:]}, p.pace.changed, p.pace.changedMost)
 			case eventImport:
 				s.take(e, round{Kind: eventImport, Import: parts[1]}, 0, 0)
+			case eventRated:
+				if subject := parts[len(parts)-1]; len(rated.Courses)+len(rated.Instructors) >= maxRound {
+					break
+				} else if len(parts) > 2 { // see instructorMark
+					rated.Instructors = append(rated.Instructors, subject)
+				} else {
+					rated.Courses = append(rated.Courses, subject)
+				}
+				risen = risen.with(e)
 			case eventPublished:
 				if len(fresh) < maxRound {
 					fresh = append(fresh, parts[1])
@@ -41,6 +53,10 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 				quiet = p.pace.publishedMost
 			}
 			s.take(published, round{Kind: eventPublished, Courses: fresh}, quiet, p.pace.publishedMost)
+		}
+		if !risen.Begun.IsZero() {
+			rated.Kind = eventRated
+			s.take(risen, rated, p.pace.rated, p.pace.ratedMost)
 		}
 		next = s.next
 		return errors.Join(s.err, s.write())
@@ -118,6 +134,9 @@ func (s *settling) write() error {
 		subjects := r.Courses
 		if r.Kind == eventImport {
 			subjects = []string{r.Import}
+		}
+		for _, id := range r.Instructors {
+			subjects = append(slices.Clip(subjects), instructorMark+id)
 		}
 		for _, subject := range subjects {
 			if err := events.Delete(join(r.Kind, subject)); err != nil {

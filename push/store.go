@@ -24,6 +24,7 @@ var (
 	bucketMeta    = []byte("meta")    // format, cursor
 	bucketCourses = []byte("courses") // course → courseMark: what was last seen of it
 	bucketParts   = []byte("parts")   // course/part, with its kind → partMark
+	bucketRatings = []byte("ratings") // course → catalog.CardRatings: the highest of which saved searches were told
 	bucketEvents  = []byte("events")  // kind, subject → event, which may still grow
 	bucketRounds  = []byte("rounds")  // number → round: settled events, being told
 	bucketNotes   = []byte("notes")   // learner, rule, subject, Seq → note
@@ -45,7 +46,7 @@ var (
 )
 
 var buckets = [][]byte{
-	bucketMeta, bucketCourses, bucketParts, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices, bucketGone,
+	bucketMeta, bucketCourses, bucketParts, bucketRatings, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices, bucketGone,
 	bucketMoved, bucketNudges, bucketDueNudg, bucketCaps, bucketImports, bucketDead, bucketDays,
 }
 

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -104,7 +105,15 @@ func (l looper) Matches(ctx context.Context, courses []catalog.CourseID) iter.Se
 				}
 				for _, id := range courses {
 					c, err := v.CourseFor(actor, id)
-					if err == nil && strings.Contains(strings.ToLower(c.Value.Title), values.Get("q")) &&
+					if err != nil {
+						continue
+					}
+					now, err := v.CardRatings(id)
+					if err != nil {
+						return err
+					}
+					least, _ := strconv.ParseFloat(values.Get("min_rating"), 64)
+					if now.Course >= least && strings.Contains(strings.ToLower(c.Value.Title), values.Get("q")) &&
 						!yield(Match{who, catalog.SavedSearchID(catalog.WithoutLearner(ch.Key)), id}, nil) {
 						return nil
 					}
@@ -114,6 +123,27 @@ func (l looper) Matches(ctx context.Context, courses []catalog.CourseID) iter.Se
 		})
 		if err != nil {
 			yield(Match{}, err)
+		}
+	}
+}
+
+// Risen: the words are found in the title, and the rating is that of the parameter.
+func (l looper) Risen(ctx context.Context, course catalog.CourseID, was catalog.CardRatings) iter.Seq2[Match, error] {
+	return func(yield func(Match, error) bool) {
+		for m, err := range l.Matches(ctx, []catalog.CourseID{course}) {
+			least := 0.0
+			if err == nil {
+				err = l.c.View(ctx, func(v *catalog.View) error {
+					s, _, err := v.MySavedSearch(m.Learner, m.Search)
+					if values, bad := url.ParseQuery(s.Value.Query); bad == nil {
+						least, _ = strconv.ParseFloat(values.Get("min_rating"), 64)
+					}
+					return err
+				})
+			}
+			if (err != nil || least > was.Course) && !yield(m, err) {
+				return
+			}
 		}
 	}
 }

@@ -189,15 +189,24 @@ func (a *Alerts) ask(l *learner) {
 func (a *Alerts) Match(ctx context.Context, ids ...catalog.CourseID) (list []Match, err error) {
 	err = a.watch(ctx, func(w *watch) (err error) {
 		for _, id := range ids {
-			r, ok := a.x.dicts.courses.find(string(id))
-			if !ok {
-				continue
-			}
-			if list, err = w.match(int32(r)-1, id, list); err != nil { //nolint:gosec // far fewer than 2^31
+			if list, err = w.matchCourse(id, nil, list); err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// MatchRisen is [Alerts.Match] for a course whose ratings rose: of the saved searches that find it, those that ask for more than the ratings were. What else of
+// the course changed makes no difference.
+func (a *Alerts) MatchRisen(ctx context.Context, id catalog.CourseID, was catalog.CardRatings) (list []Match, err error) {
+	err = a.watch(ctx, func(w *watch) (err error) {
+		list, err = w.matchCourse(id, &was, nil)
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -53,8 +53,16 @@ func (a *Alerts) doubt() {
 	a.spoil()
 }
 
-// match adds the saved searches that find a course.
-func (w *watch) match(row int32, id catalog.CourseID, list []Match) ([]Match, error) {
+// matchCourse adds the saved searches that find a course; with ratings, only those that ask for more than these.
+func (w *watch) matchCourse(id catalog.CourseID, was *catalog.CardRatings, list []Match) ([]Match, error) {
+	r, ok := w.a.x.dicts.courses.find(string(id))
+	if !ok {
+		return list, nil
+	}
+	return w.match(int32(r)-1, id, was, list) //nolint:gosec // far fewer than 2^31
+}
+
+func (w *watch) match(row int32, id catalog.CourseID, was *catalog.CardRatings, list []Match) ([]Match, error) {
 	a := w.a
 	if err := w.examine(row); err != nil {
 		return nil, err
@@ -64,7 +72,7 @@ func (w *watch) match(row int32, id catalog.CourseID, list []Match) ([]Match, er
 	}
 	tell := func(g bundleID) error {
 		ok, err := w.finds(g, id)
-		if !ok || err != nil {
+		if !ok || err != nil || was != nil && !a.asksMore(g, *was) {
 			return err
 		}
 		for _, m := range a.bundles[g].members {
@@ -118,6 +126,16 @@ func (w *watch) finds(g bundleID, id catalog.CourseID) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// asksMore reports whether the searches of a bundle that finds the course at hand ask for higher ratings than some.
+func (a *Alerts) asksMore(g bundleID, was catalog.CardRatings) bool {
+	more := func(least *float64, than float64) bool { return least != nil && *least > than }
+	return slices.ContainsFunc(a.bundles[g].rest, func(id clauseID) bool {
+		c := a.clauses[id].rest // nil when the course has it by its keys alone, which no rating is among
+		return c != nil && (more(c.req.MinRating, was.Course) || more(c.req.MinInstructorRating, was.Instructors) ||
+			slices.ContainsFunc(c.q.Clauses, func(c query.Clause) bool { return c.Field == query.FieldRating && !c.Not && c.Rating > was.Course }))
+	})
 }
 
 // hasWords reports whether the course at hand has enough of a bundle's words.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -430,4 +431,57 @@ func TestAlertsDependOnOthers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAlertsRisen: of a course whose ratings rose, those saved searches are named that find it and ask for more than the ratings were.
+func TestAlertsRisen(t *testing.T) {
+	t.Parallel()
+	c, x := filled(t, searchtest.Options{Courses: 60, Seed: 8, Vocabulary: 100, Words: 12, Tags: 20})
+	s := newSavers(t, c, x)
+	for i, least := range []string{"0", "2.5", "3", "3.5", "3.75", "4", "4.5", "5"} {
+		s.save("lea", fmt.Sprint("course", i), "min_rating="+least)
+		s.save("lea", fmt.Sprint("both", i), "min_instructor_rating=3&min_rating="+least)
+		s.save("moe", fmt.Sprint("instructor", i), "min_instructor_rating="+least)
+		s.save("moe", fmt.Sprint("words", i), url.Values{"q": {"rating:>=" + least}}.Encode())
+		s.save("moe", fmt.Sprint("not", i), url.Values{"q": {"-rating:>=" + least}}.Encode())
+	}
+	s.save("lea", "all", "sort=newest")
+	s.follow()
+	asks := func(key string) (least catalog.CardRatings) {
+		values, _ := url.ParseQuery(s.queries[key])
+		least.Course, _ = strconv.ParseFloat(values.Get("min_rating"), 64)
+		least.Instructors, _ = strconv.ParseFloat(values.Get("min_instructor_rating"), 64)
+		if text, ok := strings.CutPrefix(values.Get("q"), "rating:>="); ok {
+			least.Course, _ = strconv.ParseFloat(text, 64)
+		}
+		return least
+	}
+	named := 0
+	for i, id := range s.courses() {
+		was := catalog.CardRatings{Course: float64(i%11) / 2, Instructors: float64(i%7) / 1.5}
+		var want []string
+		for key, list := range s.match([]catalog.CourseID{id}) {
+			if least := asks(key); len(list) > 0 && (least.Course > was.Course || least.Instructors > was.Instructors) {
+				want = append(want, key)
+			}
+		}
+		matches, err := s.a.MatchRisen(t.Context(), id, was)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range matches {
+			got = append(got, string(m.Learner)+"/"+string(m.Search))
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s, which had %+v (-want +got):\n%s", id, was, d)
+		}
+		named += len(got)
+	}
+	if named == 0 {
+		t.Error("nothing was found")
+	}
+	t.Logf("%d searches named", named)
 }
