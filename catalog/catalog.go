@@ -22,6 +22,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -133,9 +134,9 @@ func (c Committed) Version(kind coursesync.Kind, key string) coursesync.Seq {
 // versions numbers the changes of a batch that the log took: their Seqs follow each other, and the last is known.
 func versions(batch []coursesync.Change, last coursesync.Seq) map[ref]coursesync.Seq {
 	wrote := map[ref]coursesync.Seq{}
-	for i := len(batch) - 1; i >= 0; i-- {
-		if batch[i].Op != coursesync.OpAssert {
-			wrote[ref{batch[i].Kind, batch[i].Key}] = last
+	for _, ch := range slices.Backward(batch) {
+		if ch.Op != coursesync.OpAssert {
+			wrote[ref{ch.Kind, ch.Key}] = last
 			last--
 		}
 	}

@@ -87,7 +87,7 @@ func (s *ClientState) Add(o Outcome, kind coursesync.Kind, key string) {
 
 // at returns the outcome of mutation n in recent, nil when it is not there.
 func (s *ClientState) at(n uint64) []byte {
-	kept := uint64(len(s.recent) / outcomeSize) //nolint:gosec // at most RecentMutations
+	kept := uint64(len(s.recent) / outcomeSize)
 	if n > s.Last || n+kept <= s.Last {
 		return nil
 	}

@@ -255,17 +255,17 @@ func TestTheSecondErasureSurvivesARestoreToo(t *testing.T) {
 	}
 }
 
-func appendTo(t testing.TB, path, text string) {
-	t.Helper()
+func appendTo(tb testing.TB, path, text string) {
+	tb.Helper()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if _, err := f.WriteString(text); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

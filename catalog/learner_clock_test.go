@@ -15,23 +15,23 @@ func (c *testClock) now() time.Time      { return noon.Add(time.Duration(c.passe
 func (c *testClock) add(d time.Duration) { c.passed.Add(int64(d)) }
 
 // clockCatalog is an empty catalog with such a clock.
-func clockCatalog(t testing.TB) (*Catalog, *testClock) {
-	t.Helper()
+func clockCatalog(tb testing.TB) (*Catalog, *testClock) {
+	tb.Helper()
 	clock := &testClock{}
-	dir := t.TempDir()
-	return openAt(t, filepath.Join(dir, "log.db"), filepath.Join(dir, "secrets"), clock), clock
+	dir := tb.TempDir()
+	return openAt(tb, filepath.Join(dir, "log.db"), filepath.Join(dir, "secrets"), clock), clock
 }
 
 // openAt opens a catalog that is closed at the latest when the test ends.
-func openAt(t testing.TB, path, secrets string, clock *testClock) *Catalog {
-	t.Helper()
+func openAt(tb testing.TB, path, secrets string, clock *testClock) *Catalog {
+	tb.Helper()
 	c, err := Open(Config{Path: path, Secrets: secrets, Now: clock.now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := c.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return c

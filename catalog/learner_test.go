@@ -17,18 +17,18 @@ import (
 )
 
 // enroll enrolls a learner, as the learner.
-func enroll(t testing.TB, c *Catalog, who Actor, id CourseID, s EnrollmentState) {
-	t.Helper()
-	must(t, c, who, func(tx *Tx) error {
+func enroll(tb testing.TB, c *Catalog, who Actor, id CourseID, s EnrollmentState) {
+	tb.Helper()
+	must(tb, c, who, func(tx *Tx) error {
 		_, err := tx.PutEnrollment(who.Subject, id, s, Cond{})
 		return err
 	})
 }
 
 // review writes a review, as the learner.
-func review(t testing.TB, c *Catalog, who Actor, id CourseID, r Review) {
-	t.Helper()
-	must(t, c, who, func(tx *Tx) error {
+func review(tb testing.TB, c *Catalog, who Actor, id CourseID, r Review) {
+	tb.Helper()
+	must(tb, c, who, func(tx *Tx) error {
 		_, err := tx.PutReview(who.Subject, id, r, Cond{})
 		return err
 	})

@@ -13,10 +13,10 @@ import (
 )
 
 // taught is a catalog with a course x, taught by ann and bob; zoe teaches nothing.
-func taught(t testing.TB) (*Catalog, *testClock) {
-	t.Helper()
-	c, clock := clockCatalog(t)
-	must(t, c, System, func(tx *Tx) error {
+func taught(tb testing.TB) (*Catalog, *testClock) {
+	tb.Helper()
+	c, clock := clockCatalog(tb)
+	must(tb, c, System, func(tx *Tx) error {
 		for _, id := range []InstructorID{"ann", "bob", "zoe"} {
 			if _, err := tx.PutInstructor(Instructor{ID: id, Name: string(id)}, Cond{}); err != nil {
 				return err

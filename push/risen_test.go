@@ -9,10 +9,10 @@ import (
 )
 
 // rate lets learners rate a course, and writes its sum.
-func (w *world) rate(id catalog.CourseID, stars, from, until int) {
+func (w *world) rate(id catalog.CourseID, stars, raters int) {
 	w.Helper()
 	w.do(func(tx *catalog.Tx) error {
-		for i := from; i < until; i++ {
+		for i := range raters {
 			if _, err := tx.PutReview(catalog.LearnerID(fmt.Sprint("rater", i)), id, catalog.Review{Rating: stars}, catalog.Cond{}); err != nil {
 				return err
 			}
@@ -35,19 +35,19 @@ func TestRatingReached(t *testing.T) {
 			w.enroll(who, id, catalog.Active)
 		}
 	}
-	w.rate("other", 3, 0, 20) // so that the mean is not that of the course
+	w.rate("other", 3, 20) // so that the mean is not that of the course
 	w.device("lea")
 	w.device("max")
 	w.pass(time.Minute)
 	w.searchFor("lea", "four", "q=go&min_rating=4")
 	w.searchFor("lea", "any", "q=go")
-	w.rate("go", 3, 0, 10)
+	w.rate("go", 3, 10)
 	w.pass(time.Minute)
 	if got := w.rules("lea"); got != "" {
 		t.Fatalf("told too early: %s", got)
 	}
-	w.rate("go", 5, 0, 20)
-	w.rate("go", 5, 0, 20)
+	w.rate("go", 5, 20)
+	w.rate("go", 5, 20)
 	w.pass(time.Minute)
 	if got := w.rules("lea"); got != "search_match four 1" {
 		now, err := w.ratingsNow(t.Context(), []catalog.CourseID{"go"})
@@ -57,13 +57,13 @@ func TestRatingReached(t *testing.T) {
 		t.Errorf("%+v, want one message", got)
 	}
 	w.searchFor("max", "four", "q=go&min_rating=4")
-	w.rate("go", 1, 0, 20)
+	w.rate("go", 1, 20)
 	w.pass(time.Minute)
 	if err := w.Close(); err != nil { // and a restart
 		t.Fatal(err)
 	}
 	w.open(true)
-	w.rate("go", 5, 0, 20)
+	w.rate("go", 5, 20)
 	w.pass(time.Minute)
 	if lea, max := w.rules("lea"), w.rules("max"); lea != "search_match four 1" || max != "" {
 		t.Errorf("told again: %q, %q", lea, max)
@@ -71,8 +71,8 @@ func TestRatingReached(t *testing.T) {
 	if err := w.Reset(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.rate("go", 4, 0, 20)
-	w.rate("go", 5, 0, 20)
+	w.rate("go", 4, 20)
+	w.rate("go", 5, 20)
 	w.pass(time.Minute)
 	if lea := w.rules("lea"); lea != "search_match four 1" {
 		t.Errorf("told again after it started over: %q", lea)

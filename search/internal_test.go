@@ -103,7 +103,7 @@ func TestAdmission(t *testing.T) {
 		if waited := refused(); waited != maxWait {
 			t.Errorf("waited %v behind a few, want %v", waited, maxWait)
 		}
-		crowd := int32(crowdPerCPU * cpus) //nolint:gosec // a few
+		crowd := int32(crowdPerCPU * cpus)
 		a.queue.Add(crowd)
 		defer a.queue.Add(-crowd)
 		a.free.Store(int64(time.Since(start) - 2*crowdedAfter))

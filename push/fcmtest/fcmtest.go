@@ -254,7 +254,7 @@ func read(body io.Reader) (*Message, error) {
 	case len(m.Collapse()) > maxCollapse:
 		return nil, errors.New("the collapse key is too long")
 	case m.APNS != nil && m.Notification == nil && (m.APNS.Headers["apns-push-type"] != "background" || m.APNS.Headers["apns-priority"] != "5"):
-		return nil, errors.New("Apple takes silent messages in the background only, with priority 5")
+		return nil, errors.New("silent messages go to Apple in the background only, with priority 5")
 	}
 	m.Size = size
 	return m, nil
