@@ -166,6 +166,8 @@ type told struct {
 	refused       int           // of the searches
 	before, most  float64       // memory of its own that the server held, MB
 	resident      float64       // the most with files that it maps
+	cores         [2]float64    // that were busy until the last device had it: with the server, the stand-in and this program, and with what else runs
+	others        float64       // the same before, of what else runs
 	messages      int
 }
 
@@ -189,7 +191,7 @@ func changeLesson(a admin) error {
 // nudges measures silent messages.
 func (n *nudging) nudges() error {
 	fmt.Printf("### Nudges\n\nSearches of the mixed log come at %d/s, before the change and after it. Times are from the answer to the change; each round is on a server of its own.\n\n", pushRate)
-	fmt.Println("| | round | first device, s | all, s | messages | searches before / meanwhile | refused | p50 / p95 before, ms | meanwhile | p95, times that before | memory of its own, MB, before / most | with files, most | load average |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| | round | first device, s | all, s | messages | searches before / meanwhile | refused | p50 / p95 before, ms | meanwhile | p95, times that before | memory of its own, MB, before / most | with files, most | cores busy meanwhile | others' before / meanwhile |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, k := range []nudgeKind{
 		{name: "catalog, a title", rounds: pushRounds, service: true, goals: true, change: changeTitle},
 		{name: "course, a lesson", rounds: pushRounds, service: true, goals: true, change: changeLesson},
@@ -224,13 +226,15 @@ func together(rounds []told) told {
 			sum.before, sum.most = t.before, t.most
 		}
 		sum.resident = max(sum.resident, t.resident)
+		share := float64(len(rounds))
+		sum.cores[0], sum.cores[1], sum.others = sum.cores[0]+t.cores[0]/share, sum.cores[1]+t.cores[1]/share, sum.others+t.others/share
 	}
 	return sum
 }
 
 func (t told) row(name, round string) {
-	fmt.Printf("| %s | %s | %.2f | %.2f | %d | %d / %d | %d | %s / %s | %s / %s | %.2f | %.0f / %.0f | %.0f | %s |\n", name, round, t.first.Seconds(), t.last.Seconds(), t.messages,
-		len(t.quiet), len(t.beside), t.refused, ms(t.quiet.at(50)), ms(t.quiet.at(95)), ms(t.beside.at(50)), ms(t.beside.at(95)), t.times(), t.before, t.most, t.resident, loadAverage())
+	fmt.Printf("| %s | %s | %.2f | %.2f | %d | %d / %d | %d | %s / %s | %s / %s | %.2f | %.0f / %.0f | %.0f | %.2f | %.2f / %.2f |\n", name, round, t.first.Seconds(), t.last.Seconds(), t.messages,
+		len(t.quiet), len(t.beside), t.refused, ms(t.quiet.at(50)), ms(t.quiet.at(95)), ms(t.beside.at(50)), ms(t.beside.at(95)), t.times(), t.before, t.most, t.resident, t.cores[0], t.others, t.cores[1])
 }
 
 func (t told) times() float64 { return float64(t.beside.at(95)) / float64(t.quiet.at(95)) }
@@ -241,13 +245,6 @@ func (t told) judge(name string) {
 }
 
 func within5(d time.Duration) string { return atMost(d.Seconds(), goalNudged.Seconds()) }
-
-// loadAverage is that of the last minute: others may use the machine.
-func loadAverage() string {
-	text, _ := os.ReadFile("/proc/loadavg")
-	one, _, _ := strings.Cut(string(text), " ")
-	return one
-}
 
 // round changes something on a new server, and waits until all devices know.
 func (n *nudging) round(k *nudgeKind) (r told, err error) {
@@ -260,10 +257,12 @@ func (n *nudging) round(k *nudgeKind) (r told, err error) {
 	}
 	searches := t.client.keepAsking(pushRate, n.paths(pushRate*120))
 	defer searches.stop()
-	begun := time.Now()
+	pids := []int{os.Getpid(), t.cmd.Process.Pid, n.fcm.cmd.Process.Pid}
+	begun, quiet := time.Now(), cpuOf(pids...)
 	time.Sleep(pushQuiet)
 	memory, files := watch(t.cmd.Process.Pid, "RssAnon"), watch(t.cmd.Process.Pid, residentLine)
-	changed := time.Now()
+	changed, busy := time.Now(), cpuOf(pids...)
+	_, r.others = busy.since(quiet)
 	if err := k.change(t.admin); err != nil {
 		return r, err
 	}
@@ -277,7 +276,9 @@ func (n *nudging) round(k *nudgeKind) (r told, err error) {
 		r.first, r.last = taken.spread(answered)
 		ended = answered.Add(r.last)
 	}
-	time.Sleep(time.Until(ended.Add(time.Second))) // what is still to be written down, and messages that come twice
+	time.Sleep(time.Until(ended))
+	r.cores[0], r.cores[1] = cpuOf(pids...).since(busy)
+	time.Sleep(time.Second) // what is still to be written down, and messages that come twice
 	searches.stop()
 	own := memory.stop()
 	r.before, r.most, r.resident = own[0], slices.Max(own), slices.Max(files.stop())
