@@ -73,14 +73,14 @@ type server struct {
 }
 
 // serve starts a server without a limit on what one caller may ask. What it logs goes to a file, since an overload is logged line by line.
-func (b *bench) serve(data string) (*server, error) {
+func (b *bench) serve(data string, env ...string) (*server, error) {
 	log, err := os.OpenFile(filepath.Join(b.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	cmd := exec.Command(b.binary, "serve", "--addr", "127.0.0.1:0", "--data", data, "--log-level", "error", "--rate-limit", "-1")
-	cmd.Stderr = log
+	cmd.Stderr, cmd.Env = log, append(os.Environ(), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

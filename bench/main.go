@@ -26,6 +26,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 2 && os.Args[1] == standInCommand {
+		if err := serveStandIn(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	b := &bench{built: map[int]time.Duration{}}
 	flag.IntVar(&b.courses, "courses", 50_000, "synthetic `COURSES`")
 	flag.IntVar(&b.large, "large", 500_000, "`COURSES` of the large catalog; 0 leaves it out")
@@ -64,6 +71,7 @@ var sections = []struct {
 	{"sync", (*bench).sync},
 	{"sync-phones", (*bench).phones},
 	{"sync-streams", (*bench).streams},
+	{"push", (*bench).push},
 	{"profile", (*bench).profiled},
 }
 

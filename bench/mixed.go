@@ -121,13 +121,20 @@ func (b *bench) served(courses int) (*server, *client, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	c, err := s.ready()
+	return s, c, err
+}
+
+// ready waits until a server searches.
+func (s *server) ready() (*client, error) {
 	c := newClient(s.url)
 	for start := time.Now(); ; time.Sleep(100 * time.Millisecond) {
-		if err = c.ok("/v2/search?q=&limit=1"); err == nil {
-			return s, c, nil
+		err := c.ok("/v2/search?q=&limit=1")
+		if err == nil {
+			return c, nil
 		}
 		if time.Since(start) > 10*time.Minute {
-			return nil, nil, fmt.Errorf("the server does not get ready: %w", err)
+			return nil, fmt.Errorf("the server does not get ready: %w", err)
 		}
 	}
 }

@@ -19,6 +19,11 @@ const (
 	nudgeEvery = 15 * time.Minute
 	// lookEvery is how often all devices are looked at for news of the catalog, at most: that takes about a second for 100,000.
 	lookEvery = 10 * time.Second
+	// nudgeChunk is how many devices are looked at in one transaction: some milliseconds.
+	nudgeChunk = 200
+	// nudgeRest is how many times as long as for looking at them nothing is done after it: others want to use the processor too, and 10,000 nudges are
+	// made in a second all the same, sooner than they are sent.
+	nudgeRest = 2
 	// staleAfter is how long a device may not have been seen: then Google has forgotten its token too.
 	staleAfter = 270 * 24 * time.Hour
 	// sweepEvery is how often devices are looked at for that.
@@ -85,6 +90,7 @@ func ofMany(ch coursesync.Channel) bool { return nudgeName(ch) == "org" || nudge
 // nudgeChannel nudges the devices of one channel, and is done with it then. Broken off, it is repeated: who was told is known.
 func (p *Push) nudgeChannel(ctx context.Context, m move, now time.Time) error {
 	var some []catalog.DeviceOf
+	begun := time.Now()
 	flush := func() error {
 		if len(some) == 0 {
 			return nil
@@ -98,16 +104,21 @@ func (p *Push) nudgeChannel(ctx context.Context, m move, now time.Time) error {
 			return nil
 		})
 		some = some[:0]
+		poke(p.send)
 		return err
 	}
 	for d, err := range p.devicesOf(ctx, m.channel) {
 		if err != nil {
 			return err
 		}
-		if some = append(some, d); len(some) == chunk {
+		if some = append(some, d); len(some) == nudgeChunk {
 			if err := flush(); err != nil {
 				return err
 			}
+			if err := rest(ctx, nudgeRest*time.Since(begun)); err != nil {
+				return err
+			}
+			begun = time.Now()
 		}
 	}
 	if err := flush(); err != nil {
@@ -120,6 +131,18 @@ func (p *Push) nudgeChannel(ctx context.Context, m move, now time.Time) error {
 		}
 		return tx.Bucket(bucketMoved).Delete(key)
 	})
+}
+
+// rest does nothing for some time.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // nudgeDevice makes a nudge, or notes that there is to be one.

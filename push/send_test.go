@@ -1,11 +1,13 @@
 package push
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,6 +134,56 @@ func TestWaitsForAll(t *testing.T) {
 			t.Errorf("%+v: %d messages afterwards", tc.out, got)
 		}
 	}
+}
+
+// crowd is a service that answers none before as many calls are under way as may be.
+type crowd struct {
+	Sender
+	calls *atomic.Int32
+	all   chan struct{}
+}
+
+func (c crowd) Send(ctx context.Context, messages []Message) []Outcome {
+	if c.calls.Add(1) == batchesAtOnce {
+		close(c.all)
+	}
+	<-c.all
+	return c.Sender.Send(ctx, messages)
+}
+
+// TestOutageOfMany: what fails in many batches at once is one failure, after which everything waits a second.
+func TestOutageOfMany(t *testing.T) {
+	t.Parallel()
+	const devices = 9*batchSize + 1
+	w := newWorld(t)
+	w.do(func(tx *catalog.Tx) error {
+		for i := range devices {
+			d := catalog.Device{Token: fmt.Sprint("token-", i), Platform: catalog.PlatformAndroid}
+			if _, err := tx.PutDevice(catalog.LearnerID(fmt.Sprint("l", i)), "phone", d, catalog.Cond{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.turn()
+	w.course("go", "Go")
+	w.phone.outcome = failing(ReasonUnavailable)
+	w.cfg.Sender = crowd{w.phone, &atomic.Int32{}, make(chan struct{})}
+	w.turn()
+	if w.phone.calls != batchesAtOnce {
+		t.Errorf("%d batches were sent, want none after those that were under way", w.phone.calls)
+	}
+	s, err := w.Status(0, 0)
+	if wait := s.Until.Sub(w.clock.now()); err != nil || s.Queued != devices || s.Held != ReasonUnavailable || wait > usualPace.backoff {
+		t.Errorf("%+v, %v: everything should wait %v, not %v", s, err, usualPace.backoff, wait)
+	}
+	w.phone.outcome = nil
+	w.clock.add(usualPace.backoff * 2)
+	w.turn()
+	if got := len(w.phone.silent()); got != devices {
+		t.Errorf("%d devices were nudged afterwards, want %d", got, devices)
+	}
+	w.sound()
 }
 
 // TestBackoffGrows: one that fails is tried again later each time, then given up when it is no news any more.
