@@ -122,43 +122,83 @@ func (v *View) MyNotification(who LearnerID, id NotificationID) (Stored[Notifica
 	return load[Notification](v, KindNotification, learnerPrefix(who)+string(nfc(id)))
 }
 
-// PutNotification notifies a learner, and reports whether that is new: one whose id is there stays as it is, so that a follower may tell its
-// news again. Administrators bound to no organization may, the program above all. At is now when it is zero. Read is not asked for.
-//
-// The learner has [MaxNotifications] at most: the oldest are deleted in the same write, and one that is older than all of them is not written.
-// fault.AccountErased when the learner left and did not come back: a follower that is behind must not bring an account to life.
+// PutNotification notifies a learner, and reports whether that is new: see [Tx.PutNotifications].
 func (tx *Tx) PutNotification(who LearnerID, id NotificationID, n Notification) (bool, error) {
-	const op = "catalog.PutNotification"
-	id = nfc(id)
-	if err := tx.mayActFor(op, who); err != nil {
+	outcomes, err := tx.PutNotifications(who, []NewNotification{{id, n}})
+	if err != nil {
 		return false, err
+	}
+	return outcomes[0].New, outcomes[0].Err
+}
+
+// NewNotification is one that is to be put.
+type NewNotification struct {
+	ID    NotificationID
+	Value Notification
+}
+
+// PutOutcome is what became of it.
+type PutOutcome struct {
+	New bool
+	Err error // fault.InvalidFields for one that is not as it should be
+}
+
+// PutNotifications notifies a learner, and says of each whether it is new: one whose id is there stays as it is, so that a follower may tell its
+// news again. Administrators bound to no organization may, the program above all. At is now when it is zero. Read is not asked for. One that is not as it should
+// be is left out, and keeps none of the others from being written.
+//
+// The learner has [MaxNotifications] at most: the oldest are deleted in the same write, and what is older than all that stay is not written.
+// fault.AccountErased when the learner left and did not come back: a follower that is behind must not bring an account to life.
+func (tx *Tx) PutNotifications(who LearnerID, list []NewNotification) ([]PutOutcome, error) {
+	const op = "catalog.PutNotifications"
+	if err := tx.mayActFor(op, who); err != nil {
+		return nil, err
 	}
 	if actor := tx.overlay.actor; !actor.Has(RoleAdmin) || actor.Org != "" {
-		return false, fault.New(op, fault.Forbidden)
+		return nil, fault.New(op, fault.Forbidden)
 	}
-	var p problems
-	p.id("/id", string(id))
-	n = p.notification(n)
-	if err := p.err(op); err != nil {
-		return false, err
+	outcomes := make([]PutOutcome, len(list))
+	var fresh []MyNotification
+	at := map[NotificationID]int{}
+	for i, one := range list {
+		m, err := tx.newNotification(op, who, one)
+		outcomes[i].Err = err
+		if _, twice := at[m.ID]; err != nil || twice || tx.exists(KindNotification, learnerPrefix(who)+string(m.ID)) {
+			continue
+		}
+		fresh, at[m.ID] = append(fresh, m), i
 	}
-	if n.At.Unix() <= 0 {
-		n.At = tx.overlay.now
-	}
-	key := learnerPrefix(who) + string(id)
-	if tx.exists(KindNotification, key) {
-		return false, nil
+	if len(fresh) == 0 {
+		return outcomes, nil
 	}
 	if err := tx.mustBeThere(op, who); err != nil {
-		return false, err
+		return nil, err
 	}
-	if room, err := tx.makeRoom(who, id, n); err != nil || !room {
-		return false, err
+	fresh, err := tx.makeRoom(who, fresh)
+	if err != nil || len(fresh) == 0 {
+		return outcomes, err
 	}
 	if err := tx.openAccount(op, who, 0); err != nil { // of two who notify at once, the second makes room again
-		return false, err
+		return nil, err
 	}
-	return tx.put(KindNotification, key, learnerChannel(who), n, putOpts{})
+	for _, m := range fresh {
+		if outcomes[at[m.ID]].New, err = tx.put(KindNotification, learnerPrefix(who)+string(m.ID), learnerChannel(who), m.Value, putOpts{}); err != nil {
+			return nil, err
+		}
+	}
+	return outcomes, nil
+}
+
+// newNotification checks one that is to be put.
+func (tx *Tx) newNotification(op string, who LearnerID, one NewNotification) (MyNotification, error) {
+	m := MyNotification{ID: nfc(one.ID)}
+	var p problems
+	p.id("/id", string(m.ID))
+	m.Value = p.notification(one.Value)
+	if m.Value.At.Unix() <= 0 {
+		m.Value.At = tx.overlay.now
+	}
+	return m, p.err(op)
 }
 
 // mustBeThere refuses to write for a learner who was erased and has made nothing since.
@@ -169,21 +209,36 @@ func (tx *Tx) mustBeThere(op string, who LearnerID) error {
 	return nil
 }
 
-// makeRoom deletes a learner's oldest notifications for a new one; it reports false when the new one is older than all that would stay.
-func (tx *Tx) makeRoom(who LearnerID, id NotificationID, n Notification) (bool, error) {
-	all, err := tx.notifications(who)
-	if err != nil || len(all) < MaxNotifications {
-		return err == nil, err
-	}
-	if notificationPlace(n.At, id) < all[MaxNotifications-1].place() {
-		return false, nil
-	}
-	for _, old := range all[MaxNotifications-1:] {
-		if err := tx.del(KindNotification, learnerPrefix(who)+string(old.ID), learnerChannel(who), Cond{}); err != nil {
-			return false, err
+// makeRoom deletes a learner's oldest notifications for new ones, and returns those of the new ones that are not older than all that stay.
+func (tx *Tx) makeRoom(who LearnerID, fresh []MyNotification) ([]MyNotification, error) {
+	v := &View{c: tx.c, bv: tx.bv} // the account guards the inbox, not each of its rows: a command would have too many of them
+	for key := range tx.overlay.writes[KindNotification] {
+		if strings.HasPrefix(key, learnerPrefix(who)) {
+			v = &tx.View // the command has written some itself
+			break
 		}
 	}
-	return true, nil
+	if v.holds(KindNotification, who)+len(fresh) <= MaxNotifications {
+		return fresh, nil
+	}
+	all, err := v.notifications(who)
+	if err != nil {
+		return nil, err
+	}
+	isNew := map[NotificationID]bool{}
+	for _, m := range fresh {
+		isNew[m.ID] = true
+	}
+	all = append(all, fresh...)
+	slices.SortFunc(all, func(a, b MyNotification) int { return strings.Compare(b.place(), a.place()) })
+	for _, old := range all[MaxNotifications:] {
+		if isNew[old.ID] {
+			delete(isNew, old.ID)
+		} else if err := tx.del(KindNotification, learnerPrefix(who)+string(old.ID), learnerChannel(who), Cond{}); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(fresh, func(m MyNotification) bool { return !isNew[m.ID] }), nil
 }
 
 // notification checks a notification, and returns it as it is stored.

@@ -36,9 +36,10 @@ type round struct {
 
 	Instructors []string `json:"instructors,omitempty"`
 
-	Seq    coursesync.Seq `json:"seq"`             // of the first change: the round's name in what is told
-	Last   coursesync.Seq `json:"last"`            // of the last one
-	At     time.Time      `json:"at"`              // when the first was made
+	Seq    coursesync.Seq `json:"seq,omitempty"`   // of the first change: its name in what is told
+	At     time.Time      `json:"at,omitzero"`     // when that was made
+	Each   []event        `json:"each,omitempty"`  // of courses that changed: these, which are told of one by one
+	Done   int            `json:"done,omitempty"`  // how many of them were
 	After  string         `json:"after,omitempty"` // who was decided about last
 	Second bool           `json:"second,omitempty"`
 }
@@ -50,6 +51,7 @@ type note struct {
 	At    time.Time            `json:"at"` // when the change was made
 	Due   time.Time            `json:"due"`
 
+	Digest  bool               `json:"digest,omitempty"`  // it waited for its day
 	Courses []catalog.CourseID `json:"courses,omitempty"` // of those that a saved search found, the first maxNamed
 }
 
@@ -114,7 +116,7 @@ func (p *Push) tellRound(ctx context.Context, key []byte) error {
 	if err != nil || !known {
 		return err
 	}
-	t := telling{p: p, key: key, round: r}
+	t := telling{p: p, key: key, round: r, seq: r.Seq, at: r.At}
 	switch r.Kind {
 	case eventChanged:
 		err = t.changed(ctx)
@@ -136,6 +138,8 @@ type telling struct {
 	p     *Push
 	key   []byte
 	round round
+	seq   coursesync.Seq // of the first change of what is being told
+	at    time.Time      // when that was made
 }
 
 // wanted is a note with who is to get it, and how soon.
@@ -174,12 +178,12 @@ func (t *telling) write(tx *bolt.Tx, w *wanted) error {
 			return put(tx, bucketNotes, key, waiting)
 		}
 	}
-	key := noteKey(w.who, w.n.Rule, w.subject, t.round.Seq)
+	key := noteKey(w.who, w.n.Rule, w.subject, t.seq)
 	if tx.Bucket(bucketNotes).Get(key) != nil {
 		return nil
 	}
-	w.n.At = t.round.At
-	if err := put(tx, bucketNotes, key, note{Value: w.n, Seq: t.round.Seq, At: t.round.At, Due: w.due, Courses: w.courses}); err != nil {
+	w.n.At = t.at
+	if err := put(tx, bucketNotes, key, note{Value: w.n, Seq: t.seq, At: t.at, Due: w.due, Digest: w.how == catalog.NotifyDaily, Courses: w.courses}); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketDueNote).Put(append(moment(w.due), key...), nil)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -27,28 +28,29 @@ const (
 
 // message is on its way to one device. It holds all that is needed to write it but names that may change, which are looked up when it is sent.
 type message struct {
-	Learner  catalog.LearnerID      `json:"learner"`
-	Device   catalog.DeviceID       `json:"device"`
-	ID       catalog.NotificationID `json:"id,omitempty"` // in the inbox; "" of a bundle or a nudge
-	Value    *catalog.Notification  `json:"value,omitempty"`
-	Courses  []catalog.CourseID     `json:"courses,omitempty"`  // see note
-	Bundle   int                    `json:"bundle,omitempty"`   // how many notifications it speaks of, when more than one
-	Nudge    bool                   `json:"nudge,omitempty"`    // without a sound
-	Channels []string               `json:"channels,omitempty"` // in which there is something to pull
-	Seq      coursesync.Seq         `json:"seq"`                // a pull that has seen this sees it all
-	At       time.Time              `json:"at"`                 // when the change was made
-	Due      time.Time              `json:"due"`
-	Expires  time.Time              `json:"expires"`
-	Attempts int                    `json:"attempts,omitempty"`
+	Learner  catalog.LearnerID        `json:"learner"`
+	Device   catalog.DeviceID         `json:"device"`
+	ID       catalog.NotificationID   `json:"id,omitempty"` // in the inbox; "" of a bundle or a nudge
+	Value    *catalog.Notification    `json:"value,omitempty"`
+	Courses  []catalog.CourseID       `json:"courses,omitempty"`  // see note
+	Bundle   []catalog.NotificationID `json:"bundle,omitempty"`   // of several: what it speaks of
+	Digest   bool                     `json:"digest,omitempty"`   // it waited for its day: of two or more on a day one is made
+	Nudge    bool                     `json:"nudge,omitempty"`    // without a sound
+	Channels []string                 `json:"channels,omitempty"` // in which there is something to pull
+	Seq      coursesync.Seq           `json:"seq"`                // a pull that has seen this sees it all
+	At       time.Time                `json:"at"`                 // when the change was made
+	Since    time.Time                `json:"since"`              // since when it should be sent
+	Due      time.Time                `json:"due"`                // when it is tried next
+	Expires  time.Time                `json:"expires"`
+	Attempts int                      `json:"attempts,omitempty"`
 }
 
-// counts is how many notifications a message speaks of.
-func (m *message) counts() int { return max(m.Bundle, 1) }
-
-// tally is how many messages a learner got on a day.
-type tally struct {
-	Date string `json:"date"` // by the learner's clock
-	N    int    `json:"n"`
+// news returns which notifications a message speaks of.
+func (m *message) news() []catalog.NotificationID {
+	if m.Value != nil {
+		return []catalog.NotificationID{m.ID}
+	}
+	return m.Bundle
 }
 
 // deliver puts the notes that are due into inboxes, and makes messages of them. It returns when the next one is due.
@@ -72,83 +74,122 @@ func (p *Push) deliver(ctx context.Context) (time.Time, error) {
 
 // dueNote is a note with its key.
 type dueNote struct {
-	key []byte
-	who catalog.LearnerID
+	key  []byte
+	who  catalog.LearnerID
+	late bool // there are too many newer ones
 	note
 }
 
+// dueNotes takes the notes that are due of as many learners as have chunk of them together. All of a learner's are taken, so that they are one message; of more
+// than an inbox holds, the newest.
 func dueNotes(tx *bolt.Tx, now time.Time) (list []dueNote, next time.Time, err error) {
 	rows, next := due(tx, bucketDueNote, now, chunk)
 	taken := map[string]bool{}
 	for _, row := range rows {
+		if len(list) >= chunk {
+			break
+		}
 		_, key := momentOf(row)
 		learner := cut(key)[0]
 		if taken[learner] {
 			continue
 		}
 		taken[learner] = true
-		each(tx, bucketNotes, join(learner, ""), func(k, v []byte) bool {
-			var n note
-			if n, err = decode[note](v); err == nil && !n.Due.After(now) {
-				list = append(list, dueNote{bytes.Clone(k), catalog.LearnerOf(learner + "/"), n})
-			}
-			return err == nil
-		})
+		some, err := dueNotesOf(tx, learner, now)
 		if err != nil {
 			return nil, next, err
 		}
+		list = append(list, some...)
 	}
 	return list, next, nil
 }
 
-// asNow brings notes up to date, for what waited for a digest may be called otherwise by now, or be gone. It returns those that are still to be told, who
-// reads them, and how many are not.
-func (p *Push) asNow(ctx context.Context, list []dueNote) (told []dueNote, by map[catalog.LearnerID]reader, gone int, err error) {
+// dueNotesOf returns the notes of a learner that are due. Those that an inbox has no room for are marked.
+func dueNotesOf(tx *bolt.Tx, learner string, now time.Time) (list []dueNote, err error) {
+	each(tx, bucketNotes, join(learner, ""), func(k, v []byte) bool {
+		var n note
+		if n, err = decode[note](v); err == nil && !n.Due.After(now) {
+			list = append(list, dueNote{key: bytes.Clone(k), who: catalog.LearnerOf(learner + "/"), note: n})
+		}
+		return err == nil
+	})
+	if over := len(list) - catalog.MaxNotifications; over > 0 {
+		slices.SortStableFunc(list, func(a, b dueNote) int { return a.At.Compare(b.At) })
+		for i := range over {
+			list[i].late = true
+		}
+	}
+	return list, err
+}
+
+// delivery is notes on their way into inboxes.
+type delivery struct {
+	told    map[catalog.LearnerID][]dueNote
+	readers map[catalog.LearnerID]*reader
+	unsent  map[Reason]int // those that are not told
+}
+
+// asNow brings notes up to date, for what waited for a digest may be called otherwise by now, be gone, or be wanted no more.
+func (p *Push) asNow(ctx context.Context, list []dueNote) (d delivery, err error) {
 	err = p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
-		told, by, gone = nil, map[catalog.LearnerID]reader{}, 0
+		d = delivery{map[catalog.LearnerID][]dueNote{}, map[catalog.LearnerID]*reader{}, map[Reason]int{}}
 		rs := newReaders(v)
 		for _, n := range list {
-			r, have := by[n.who]
-			if !have {
-				if r, err = rs.get(n.who); err != nil {
-					return err
-				}
-				by[n.who] = r
+			if n.late {
+				d.unsent[ReasonInboxFull]++
+				continue
 			}
-			courses, ok, err := name(v, r.actor, r.locale(), &n.Value, n.Courses)
+			r, err := d.reader(rs, n.who)
 			if err != nil {
 				return err
 			}
-			if n.Courses = courses; !ok {
-				gone++
+			why, err := r.asNow(v, &n)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				d.unsent[why]++
 				continue
 			}
-			told = append(told, n)
+			d.told[n.who] = append(d.told[n.who], n)
 		}
 		return nil
 	})
-	return told, by, gone, err
+	return d, err
+}
+
+func (d *delivery) reader(rs *readers, who catalog.LearnerID) (*reader, error) {
+	if r := d.readers[who]; r != nil {
+		return r, nil
+	}
+	r, err := rs.get(who)
+	d.readers[who] = &r
+	return &r, err
+}
+
+// asNow brings a note up to date, or says why it is not told.
+func (r *reader) asNow(v *catalog.View, n *dueNote) (why Reason, err error) {
+	if wanted, err := r.wants(v, &n.Value); err != nil || !wanted {
+		return ReasonUnwanted, err
+	}
+	courses, seen, err := name(v, r.actor, r.locale(), &n.Value, n.Courses)
+	if err != nil || !seen {
+		return ReasonInvisible, err
+	}
+	n.Courses = courses
+	return "", nil
 }
 
 // deliverSome writes inboxes in one command. When the process is killed after it, the same notifications are put again, which changes nothing; then
 // the notes give way to messages.
-func (p *Push) deliverSome(ctx context.Context, due []dueNote, now time.Time) error {
-	list, readersOf, gone, err := p.asNow(ctx, due)
+func (p *Push) deliverSome(ctx context.Context, list []dueNote, now time.Time) error {
+	d, err := p.asNow(ctx, list)
 	if err != nil {
 		return err
 	}
-	refused := make([]bool, len(list))
 	seq, err := p.cfg.Catalog.Update(ctx, catalog.System, func(tx *catalog.Tx) error {
-		clear(refused)
-		for i := range list {
-			_, err := tx.PutNotification(list[i].who, notificationID(&list[i].note), list[i].Value)
-			switch {
-			case fault.Is(err, fault.AccountErased):
-				refused[i] = true
-			case fault.Is(err, fault.InvalidFields):
-				refused[i] = true
-				p.log.ErrorContext(ctx, "push: a notification is not as the catalog wants it", slog.Any("error", err))
-			case err != nil:
+		for who, notes := range d.told {
+			if err := p.putNotifications(ctx, tx, who, notes); err != nil {
 				return err
 			}
 		}
@@ -157,38 +198,52 @@ func (p *Push) deliverSome(ctx context.Context, due []dueNote, now time.Time) er
 	if err != nil {
 		return err
 	}
-	byLearner := map[catalog.LearnerID][]dueNote{}
-	for i := range list {
-		if !refused[i] {
-			byLearner[list[i].who] = append(byLearner[list[i].who], list[i])
-		}
-	}
-	unsent := map[Reason]int{}
 	err = p.db.Update(func(tx *bolt.Tx) error {
-		clear(unsent)
-		if gone > 0 {
-			unsent[ReasonInvisible] = gone
-		}
-		for _, n := range due {
+		for _, n := range list {
 			if err := dropNote(tx, n.key); err != nil {
 				return err
 			}
 		}
-		for _, who := range sortedLearners(byLearner) {
-			r := readersOf[who]
-			o := outgoing{tx: tx, r: &r, who: who, seq: seq, now: now, unsent: unsent}
-			if err := o.add(byLearner[who], p.cfg.Sender != nil); err != nil {
-				return err
+		unsent := maps.Clone(d.unsent)
+		for _, who := range sortedLearners(d.told) {
+			o := outgoing{tx: tx, r: d.readers[who], who: who, seq: seq, now: now}
+			switch notes := d.told[who]; {
+			case p.cfg.Sender == nil:
+				unsent[ReasonNotConfigured] += len(notes)
+			case len(o.r.devices) == 0:
+				unsent[ReasonNoDevice] += len(notes)
+			default:
+				if err := o.add(notes); err != nil {
+					return err
+				}
 			}
 		}
-		return countDay(tx, now, 0, unsent)
+		if err := countDay(tx, now, 0, unsent); err != nil {
+			return err
+		}
+		tx.OnCommit(func() { p.metrics.unsent(unsent) })
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	p.metrics.unsent(unsent)
 	poke(p.send)
-	return nil
+	return err
+}
+
+// putNotifications writes a learner's inbox. Whoever left gets none.
+func (p *Push) putNotifications(ctx context.Context, tx *catalog.Tx, who catalog.LearnerID, notes []dueNote) error {
+	list := make([]catalog.NewNotification, len(notes))
+	for i := range notes {
+		list[i] = catalog.NewNotification{ID: notificationID(&notes[i].note), Value: notes[i].Value}
+	}
+	outcomes, err := tx.PutNotifications(who, list)
+	if fault.Is(err, fault.AccountErased) {
+		return nil // nor messages: there are no devices
+	}
+	for _, o := range outcomes {
+		if o.Err != nil {
+			p.log.ErrorContext(ctx, "push: a notification is not as the catalog wants it", slog.Any("error", o.Err))
+		}
+	}
+	return err
 }
 
 func sortedLearners[V any](m map[catalog.LearnerID]V) []catalog.LearnerID {
@@ -202,123 +257,50 @@ func sortedLearners[V any](m map[catalog.LearnerID]V) []catalog.LearnerID {
 
 // outgoing makes the messages of one learner.
 type outgoing struct {
-	tx     *bolt.Tx
-	r      *reader
-	who    catalog.LearnerID
-	seq    coursesync.Seq
-	now    time.Time
-	unsent map[Reason]int // notifications that stay in the inbox only
+	tx  *bolt.Tx
+	r   *reader
+	who catalog.LearnerID
+	seq coursesync.Seq
+	now time.Time
 }
 
-func (o *outgoing) add(notes []dueNote, configured bool) error {
-	switch {
-	case !configured:
-		o.unsent[ReasonNotConfigured] += len(notes)
-		return nil
-	case len(o.r.devices) == 0:
-		o.unsent[ReasonNoDevice] += len(notes)
-		return nil
-	}
-	left, day, err := o.left()
-	if err != nil {
-		return err
-	}
-	want := len(notes)
-	if want > bundleOver {
-		want = 1 // all of them are one message
-	}
-	if left == 0 {
-		o.unsent[ReasonCapped] += len(notes)
-		return nil
-	}
-	if want > left {
-		o.unsent[ReasonCapped] += len(notes) - left
-		notes, want = notes[:left], left
-	}
-	day.N += want
-	if err := put(o.tx, bucketCaps, []byte(catalog.KeyOfLearner(o.who)), day); err != nil {
-		return err
-	}
-	from, until := o.r.quiet()
-	dueAt := quietEnd(o.now, o.r.zone(), from, until)
+// add makes a message of each note for each device, or one of all when there are many. What comes together with others later is bundled when it is sent.
+func (o *outgoing) add(notes []dueNote) error {
+	dueAt := o.r.quietEnd(o.now)
 	for i := range o.r.devices {
-		if err := o.toDevice(o.r.devices[i].ID, notes, dueAt); err != nil {
-			return err
+		id := o.r.devices[i].ID
+		if len(notes) > bundleOver {
+			m := o.message(id, &notes[0], dueAt)
+			m.ID, m.Value, m.Courses, m.Channels = "", nil, nil, []string{"me", "catalog", "org"}
+			for k := range notes {
+				m.Bundle = append(m.Bundle, notificationID(&notes[k].note))
+			}
+			if err := addMessage(o.tx, &m); err != nil {
+				return err
+			}
+			continue
+		}
+		for k := range notes {
+			m := o.message(id, &notes[k], dueAt)
+			if err := addMessage(o.tx, &m); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// left says how many messages the learner may still get today.
-func (o *outgoing) left() (int, tally, error) {
-	today := o.now.In(o.r.zone()).Format(time.DateOnly)
-	day, _, err := get[tally](o.tx, bucketCaps, []byte(catalog.KeyOfLearner(o.who)))
-	if day.Date != today {
-		day = tally{Date: today}
+func (o *outgoing) message(id catalog.DeviceID, n *dueNote, dueAt time.Time) message {
+	return message{
+		Learner: o.who, Device: id, ID: notificationID(&n.note), Value: &n.Value, Courses: n.Courses, Digest: n.Digest, Channels: []string{"me", channelOf(&n.Value)},
+		Seq: o.seq, At: n.At, Since: dueAt, Due: dueAt, Expires: dueAt.Add(keepFor),
 	}
-	return max(o.r.dailyCap()-day.N, 0), day, err
-}
-
-// toDevice makes a device's messages. With those that wait for the end of quiet hours, too many become one.
-func (o *outgoing) toDevice(id catalog.DeviceID, notes []dueNote, dueAt time.Time) error {
-	key := deviceKey(o.who, id)
-	var waiting []numbered
-	if dueAt.After(o.now) {
-		var err error
-		if waiting, err = o.waiting(key); err != nil {
-			return err
-		}
-	}
-	total := len(notes)
-	for i := range waiting {
-		total += waiting[i].counts()
-	}
-	if total <= bundleOver {
-		for _, n := range notes {
-			m := o.message(id, n.At, dueAt)
-			m.ID, m.Value, m.Courses, m.Channels = notificationID(&n.note), &n.Value, n.Courses, []string{"me", channelOf(&n.Value)}
-			if err := addMessage(o.tx, &m); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	at := notes[0].At
-	for _, w := range waiting {
-		if err := dropMessage(o.tx, w.n); err != nil {
-			return err
-		}
-		if w.At.Before(at) {
-			at = w.At
-		}
-	}
-	m := o.message(id, at, dueAt)
-	m.Bundle, m.Channels = total, []string{"me", "catalog", "org"}
-	return addMessage(o.tx, &m)
-}
-
-func (o *outgoing) message(id catalog.DeviceID, at, dueAt time.Time) message {
-	return message{Learner: o.who, Device: id, Seq: o.seq, At: at, Due: dueAt, Expires: dueAt.Add(keepFor)}
 }
 
 // numbered is a message with its number.
 type numbered struct {
 	n uint64
 	message
-}
-
-// waiting returns what waits for a device and was never tried.
-func (o *outgoing) waiting(key string) (list []numbered, err error) {
-	for _, n := range messagesOf(o.tx, join(key, "")) {
-		m, ok, err := get[message](o.tx, bucketMessage, number(n))
-		if err != nil {
-			return nil, err
-		}
-		if ok && !m.Nudge && m.Attempts == 0 && m.Due.After(o.now) {
-			list = append(list, numbered{n, m})
-		}
-	}
-	return list, nil
 }
 
 // addMessage puts a message into the outbox.
@@ -387,8 +369,8 @@ func (m *message) collapse() string {
 	switch {
 	case m.Nudge:
 		return "nudge"
-	case m.Value == nil:
-		return "bundle"
+	case m.Value == nil: // another bundle has other news, so neither takes the other's place
+		return "bundle-" + strconv.FormatUint(hash(string(m.Bundle[0])), 36)
 	}
 	return string(m.Value.Rule) + "-" + strconv.FormatUint(hash(string(m.Value.Subject.Kind), m.Value.Subject.ID), 36)
 }

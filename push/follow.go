@@ -59,6 +59,9 @@ func (p *Push) Apply(_ context.Context, batch []coursesync.Change, next coursesy
 				return fmt.Errorf("%s %q: %w", batch[i].Kind, batch[i].Key, err)
 			}
 		}
+		if err := a.endOwn(""); err != nil {
+			return err
+		}
 		return put(tx, bucketMeta, keyCursor, next)
 	})
 	if err == nil {
@@ -171,6 +174,10 @@ func (p *pile) flush() error {
 type applying struct {
 	tx  *bolt.Tx
 	now time.Time
+	own struct { // what a learner did in the changes just before, one after another, for all that we know
+		channel coursesync.Channel
+		seq     coursesync.Seq
+	}
 }
 
 // change derives from one change.
@@ -178,11 +185,7 @@ func (a *applying) change(ch *coursesync.Change) error {
 	if ch.Op == coursesync.OpErase {
 		return forget(a.tx, strings.TrimPrefix(string(ch.Erases), string(catalog.LearnerChannel(""))))
 	}
-	moves, err := a.moves(ch)
-	if err == nil && moves {
-		err = put(a.tx, bucketMoved, moveKey(ch), ch.Seq)
-	}
-	if err != nil {
+	if err := a.move(ch); err != nil {
 		return err
 	}
 	switch {
@@ -211,7 +214,7 @@ func (a *applying) course(ch *coursesync.Change) error {
 	id := []byte(ch.Key)
 	if ch.Op != coursesync.OpUpsert {
 		for _, kind := range []string{eventChanged, eventPublished, eventRated} {
-			if err := a.tx.Bucket(bucketEvents).Delete(join(kind, ch.Key)); err != nil {
+			if _, err := a.forgetEvent(kind, ch.Key); err != nil {
 				return err
 			}
 		}
@@ -236,7 +239,20 @@ func (a *applying) course(ch *coursesync.Change) error {
 		return err
 	}
 	now.Ever = now.Ever || was.Ever
+	if now.State == catalog.Draft {
+		untold, err := a.forgetEvent(eventPublished, ch.Key)
+		if err != nil {
+			return err
+		}
+		now.Ever = now.Ever && !untold // nobody was told: it is new again when it comes back
+	}
 	return put(a.tx, bucketCourses, id, now)
+}
+
+// forgetEvent drops an event that nobody was told of yet, and reports whether there was one.
+func (a *applying) forgetEvent(kind, subject string) (bool, error) {
+	events, key := a.tx.Bucket(bucketEvents), join(kind, subject)
+	return events.Get(key) != nil, events.Delete(key)
 }
 
 // part compares a part of a course with what is remembered of it.
@@ -301,10 +317,11 @@ func (a *applying) imported(ch *coursesync.Change) error {
 	}
 	key := []byte(ch.Key)
 	switch running := r.Value.State == catalog.ImportRunning && !r.Value.DryRun; {
-	case !running:
-		if err := a.tx.Bucket(bucketImports).Delete(key); err != nil {
+	case !running && a.tx.Bucket(bucketImports).Get(key) != nil:
+		if err := errors.Join(a.tx.Bucket(bucketImports).Delete(key), put(a.tx, bucketMeta, keyImported, a.now)); err != nil {
 			return err
 		}
+	case !running:
 	case a.tx.Bucket(bucketImports).Get(key) == nil:
 		return put(a.tx, bucketImports, key, a.now)
 	}
@@ -330,35 +347,56 @@ func (a *applying) noteOf(kind, subject string, ch *coursesync.Change) error {
 	return put(a.tx, bucketEvents, key, e)
 }
 
-// moves reports whether a change gives the devices of its channel something to pull that is worth waking them: not ratings and counts alone, and not what a
-// learner's own devices report without end. A notification has a message of its own.
-func (a *applying) moves(ch *coursesync.Change) (bool, error) {
+// move notes that the devices of a change's channel have something to pull, when that is worth waking them for: not ratings and counts alone, and not what
+// devices report without end, as progress. A notification has a message of its own.
+func (a *applying) move(ch *coursesync.Change) error {
+	moves := false
 	switch ch.Kind {
+	case catalog.KindEnrollment, catalog.KindBookmark, catalog.KindReview, catalog.KindSavedSearch, catalog.KindPreference:
+		if a.own.channel != ch.Channel || a.own.seq+1 != ch.Seq {
+			if err := a.endOwn(""); err != nil {
+				return err
+			}
+		}
+		a.own.channel, a.own.seq = ch.Channel, ch.Seq
+		return nil
+	case catalog.KindClient:
+		if a.own.channel == ch.Channel && a.own.seq+1 == ch.Seq {
+			return a.endOwn(ownMark)
+		}
 	case catalog.KindCourse:
 		_, ever, err := catalog.PublishedIn(*ch)
-		return ever, err
-	case catalog.KindInstructor, catalog.KindTag, catalog.KindCategory,
-		catalog.KindEnrollment, catalog.KindBookmark, catalog.KindSavedSearch, catalog.KindPreference, catalog.KindMembership:
-		return true, nil
+		if err != nil {
+			return err
+		}
+		moves = ever
+	case catalog.KindInstructor, catalog.KindTag, catalog.KindCategory, catalog.KindMembership:
+		moves = true
 	case catalog.KindModule, catalog.KindLesson, catalog.KindAsset:
 		id, _, _ := strings.Cut(ch.Key, "/")
 		course, _, err := get[courseMark](a.tx, bucketCourses, []byte(id))
-		return course.Ever, err
+		if err != nil {
+			return err
+		}
+		moves = course.Ever
 	}
-	return false, nil
+	if err := a.endOwn(""); err != nil || !moves {
+		return err
+	}
+	return put(a.tx, bucketMoved, []byte(ch.Channel), ch.Seq)
 }
 
-// ownMark ends the key of a move that one of the learner's own devices made.
+// ownMark ends the key of a move that one of the learner's own devices made by sync, which writes what it did and then its number in one command. It
+// knows already what it did, so that only others are told, if there are any: else a learner's own taps would use up the nudge that was for news.
 const ownMark = "\x00"
 
-// moveKey names what moved: the channel, and whether it was one of the learner's own devices that moved it. It knows already what it did, so that
-// only others are told, if there are any: else a learner's own taps would use up the nudge that was for news.
-func moveKey(ch *coursesync.Change) []byte {
-	switch ch.Kind {
-	case catalog.KindBookmark, catalog.KindSavedSearch, catalog.KindPreference:
-		return []byte(string(ch.Channel) + ownMark)
+// endOwn notes what a learner did; mark says whether it was a device that did.
+func (a *applying) endOwn(mark string) error {
+	channel, seq := a.own.channel, a.own.seq
+	if a.own.channel, a.own.seq = "", 0; channel == "" {
+		return nil
 	}
-	return []byte(ch.Channel)
+	return put(a.tx, bucketMoved, []byte(string(channel)+mark), seq)
 }
 
 // forget drops all that is held of a learner who was erased: what waits to be sent before all.
@@ -374,7 +412,7 @@ func forget(tx *bolt.Tx, learner string) error {
 	if err := dropMessages(tx, devices); err != nil {
 		return err
 	}
-	for _, bucket := range [][]byte{bucketGone, bucketNudges} {
+	for _, bucket := range [][]byte{bucketGone, bucketNudges, bucketCaps} {
 		for _, key := range keys(tx, bucket, devices) {
 			if err := tx.Bucket(bucket).Delete(key); err != nil {
 				return err
@@ -389,7 +427,7 @@ func forget(tx *bolt.Tx, learner string) error {
 			return err
 		}
 	}
-	return tx.Bucket(bucketCaps).Delete([]byte(prefix))
+	return nil
 }
 
 // dropDevice drops what waits to be sent to a device that is no more.
@@ -397,5 +435,5 @@ func dropDevice(tx *bolt.Tx, key string) error {
 	if err := dropMessages(tx, join(key, "")); err != nil {
 		return err
 	}
-	return tx.Bucket(bucketNudges).Delete([]byte(key))
+	return errors.Join(tx.Bucket(bucketNudges).Delete([]byte(key)), tx.Bucket(bucketCaps).Delete([]byte(key)))
 }

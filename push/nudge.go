@@ -61,6 +61,7 @@ func (p *Push) nudge(ctx context.Context) (next time.Time, err error) {
 	})
 	wait := p.nudged.Add(lookEvery)
 	resting := wait.After(now) && !p.nudged.After(now)
+	more := false
 	for i := 0; err == nil && i < len(moves); i++ {
 		if ofMany(moves[i].channel) {
 			if resting {
@@ -70,6 +71,7 @@ func (p *Push) nudge(ctx context.Context) (next time.Time, err error) {
 			p.nudged = now
 		}
 		err = p.nudgeChannel(ctx, moves[i], now)
+		more = len(moves) == chunk
 	}
 	if len(moves) > 0 {
 		poke(p.send)
@@ -78,6 +80,9 @@ func (p *Push) nudge(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	later, err := p.nudgeAgain(now)
+	if more {
+		return now, err
+	}
 	if next.IsZero() || !later.IsZero() && later.Before(next) {
 		next = later
 	}
@@ -197,7 +202,7 @@ func waitingNudge(tx *bolt.Tx, key []byte) (*numbered, error) {
 func (n *nudge) send(tx *bolt.Tx, key []byte, now time.Time) error {
 	m := message{
 		Learner: catalog.LearnerOf(string(key)), Device: catalog.DeviceID(catalog.WithoutLearner(string(key))), Nudge: true,
-		Channels: n.Channels, At: n.From, Due: now, Expires: now.Add(keepNudge),
+		Channels: n.Channels, At: n.From, Since: now, Due: now, Expires: now.Add(keepNudge),
 	}
 	old, err := waitingNudge(tx, key)
 	if err != nil {
@@ -209,7 +214,7 @@ func (n *nudge) send(tx *bolt.Tx, key []byte, now time.Time) error {
 				m.Channels = append(m.Channels, name)
 			}
 		}
-		m.At, m.Seq, m.Due, m.Attempts = old.At, old.Seq, old.Due, old.Attempts
+		m.At, m.Seq, m.Since, m.Due, m.Attempts = old.At, old.Seq, old.Since, old.Due, old.Attempts
 		if err := dropMessage(tx, old.n); err != nil {
 			return err
 		}

@@ -85,10 +85,27 @@ func first(texts ...string) string {
 	return ""
 }
 
-// quiet returns the quiet hours: none, when nobody set them.
-func (r *reader) quiet() (from, until int) {
-	from, until, _ = catalog.QuietSpan(first(r.prefers.QuietHours, r.org.QuietHours, r.all.QuietHours))
-	return from, until
+// quietEnd returns when quiet hours that are now are over; now, when there are none.
+func (r *reader) quietEnd(now time.Time) time.Time {
+	from, until, _ := catalog.QuietSpan(first(r.prefers.QuietHours, r.org.QuietHours, r.all.QuietHours))
+	return quietEnd(now, r.zone(), from, until)
+}
+
+// wants reports whether a reader wants to hear of something: the rule and the search are not switched off, and the course is still taken.
+func (r *reader) wants(v *catalog.View, n *catalog.Notification) (bool, error) {
+	if r.notify(n.Rule) == catalog.NotifyOff {
+		return false, nil
+	}
+	switch n.Rule {
+	case catalog.RuleSearchMatch:
+		search, there, err := v.MySavedSearch(r.actor.Subject, catalog.SavedSearchID(n.Subject.ID))
+		return there && search.Value.Notify != catalog.NotifyOff, err
+	case catalog.RuleCourseChanged:
+		e, there, err := v.MyEnrollment(r.actor.Subject, catalog.CourseID(n.Subject.ID))
+		return there && e.Value.State == catalog.Active, err
+	case catalog.RuleInstructorCourse, catalog.RuleImportFinished:
+	}
+	return true, nil
 }
 
 func (r *reader) digestMinute() int {

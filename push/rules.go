@@ -9,11 +9,24 @@ import (
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
+	coursesync "github.com/carrel-lms/carrel/sync"
 )
 
-// changed tells those who take a course that it changed.
+// changed tells those who take courses that these changed.
 func (t *telling) changed(ctx context.Context) error {
-	id := catalog.CourseID(t.round.Courses[0])
+	for t.round.Done < len(t.round.Courses) {
+		e := t.round.Each[t.round.Done]
+		t.seq, t.at = e.First, e.At
+		if err := t.changedOne(ctx, catalog.CourseID(t.round.Courses[t.round.Done]), e.Last); err != nil {
+			return err
+		}
+		t.round.Done, t.round.After = t.round.Done+1, ""
+	}
+	return nil
+}
+
+// changedOne tells of one course, which changed last at a Seq. It commits nothing when nobody takes it: then the next to be told of notes how far the round is.
+func (t *telling) changedOne(ctx context.Context, id catalog.CourseID, last coursesync.Seq) error {
 	for after := catalog.LearnerID(t.round.After); ; {
 		var list []wanted
 		looked := 0
@@ -28,7 +41,7 @@ func (t *telling) changed(ctx context.Context) error {
 				if state != catalog.Active {
 					continue
 				}
-				if e, _, err := v.MyEnrollment(who, id); err != nil || e.Created > t.round.Last {
+				if e, _, err := v.MyEnrollment(who, id); err != nil || e.Created > last {
 					if err != nil {
 						return err
 					}
@@ -44,7 +57,7 @@ func (t *telling) changed(ctx context.Context) error {
 			}
 			return nil
 		})
-		if err == nil {
+		if err == nil && looked > 0 {
 			err = t.commit(list, string(after))
 		}
 		if err != nil || looked <= chunk {
@@ -225,9 +238,9 @@ func (t *telling) aboutSearch(rs *readers, key string, f found) (w wanted, ok bo
 	return t.named(rs.v, &r, w)
 }
 
-// taught tells those who rated or completed a course of one who teaches a new one. Of many new ones by the same instructor, one is told.
+// taught tells those who rated or completed a course of one who teaches a new one. Of many new ones by the same instructor, one is told: the first that they see.
 func (t *telling) taught(ctx context.Context) error {
-	newest := map[catalog.InstructorID]catalog.CourseID{}
+	newest := map[catalog.InstructorID][]catalog.CourseID{}
 	err := t.p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
 		for _, id := range t.round.Courses {
 			c, ok, err := v.Course(catalog.CourseID(id))
@@ -238,8 +251,8 @@ func (t *telling) taught(ctx context.Context) error {
 				continue
 			}
 			for _, who := range c.Value.Instructors {
-				if _, have := newest[who]; !have {
-					newest[who] = c.Value.ID
+				if len(newest[who]) < maxNamed {
+					newest[who] = append(newest[who], c.Value.ID)
 				}
 			}
 		}
@@ -260,7 +273,12 @@ func (t *telling) taught(ctx context.Context) error {
 		if err != nil || !there {
 			return w, false, err
 		}
-		return t.aboutCourse(rs, who, newest[by], catalog.RuleInstructorCourse, map[string]string{"instructor": instructor.Value.Name})
+		for _, id := range newest[by] { // the first that they see
+			if w, ok, err = t.aboutCourse(rs, who, id, catalog.RuleInstructorCourse, map[string]string{"instructor": instructor.Value.Name}); ok || err != nil {
+				break
+			}
+		}
+		return w, ok, err
 	})
 }
 

@@ -320,6 +320,134 @@ func TestBurstIsOneMessage(t *testing.T) {
 	w.sound()
 }
 
+// TestImportThatChanges: an import that changes many courses of a learner is one message, whatever time it takes.
+func TestImportThatChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	const courses = 8
+	for i := range courses {
+		id := catalog.CourseID(fmt.Sprint("c", i))
+		w.course(id, "Old")
+		w.enroll("lea", id, catalog.Active)
+	}
+	w.pass(after)
+	w.importing(catalog.ImportRunning)
+	for i := range courses {
+		w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("New ", i))
+		w.pass(30 * time.Second)
+	}
+	w.importing(catalog.ImportDone)
+	for range 60 {
+		w.pass(10 * time.Second)
+	}
+	var got []string
+	for _, m := range w.phone.shown() {
+		got = append(got, m.Title)
+	}
+	if want := "8 pieces of news for you"; strings.Join(got, ", ") != want || len(w.inbox("lea")) != courses {
+		t.Errorf("%q, and %d in the inbox", got, len(w.inbox("lea")))
+	}
+	w.sound()
+}
+
+// TestDraftAndBack: a course that was withdrawn before anybody was told of it is new when it comes back.
+func TestDraftAndBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.search("lea", "go", catalog.NotifyInstant)
+	for _, told := range []string{"", "search_match s-go 1", "search_match s-go 1"} {
+		w.course("go", "Go", func(c *catalog.Course) { c.State = catalog.Published })
+		w.turn()
+		if told != "" {
+			w.pass(time.Minute)
+		}
+		w.course("go", "Go", func(c *catalog.Course) { c.State = catalog.Draft })
+		w.pass(time.Minute)
+		if got := w.rules("lea"); got != told {
+			t.Errorf("inbox %q, want %q", got, told)
+		}
+	}
+}
+
+// TestCohort: an import that changes many courses which many learners take is told to each of them, in commands of a size that the log takes, and to whoever
+// comes after.
+func TestCohort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const learners, courses = 500, 45
+	put := func(title string) {
+		w.do(func(tx *catalog.Tx) error {
+			for i := range courses {
+				c := catalog.Course{ID: catalog.CourseID(fmt.Sprint("c", i)), Text: catalog.Text{Title: title}, Language: catalog.English}
+				if _, err := tx.PutCourse(c, catalog.Cond{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	put("Course")
+	for c := range courses {
+		w.do(func(tx *catalog.Tx) error {
+			for i := range learners {
+				if _, err := tx.PutEnrollment(catalog.LearnerID(fmt.Sprint("l", i)), catalog.CourseID(fmt.Sprint("c", c)), catalog.Active, catalog.Cond{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	w.pass(after)
+	put("Changed")
+	w.follow()
+	w.clock.add(after)
+	w.Push.now = func() time.Time { // a clock that goes on: notes are not due at the same time
+		w.clock.add(10 * time.Microsecond)
+		return w.clock.now()
+	}
+	for range 3 {
+		if _, err := w.decideStep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.add(time.Minute)
+	}
+	if s, err := w.Status(0, 0); err != nil || s.Notes != 0 || len(w.inbox("l0")) != courses || len(w.inbox("l499")) != courses {
+		t.Errorf("%d notes are left, %d and %d are in inboxes, %v", s.Notes, len(w.inbox("l0")), len(w.inbox("l499")), err)
+	}
+}
+
+// TestFullInbox: of more news than an inbox holds the newest are told.
+func TestFullInbox(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	const courses = catalog.MaxNotifications + 50
+	w.publish(0, courses)
+	for i := range courses {
+		w.do(func(tx *catalog.Tx) error {
+			_, err := tx.PutEnrollment("lea", catalog.CourseID(fmt.Sprint("c", i)), catalog.Active, catalog.Cond{})
+			return err
+		})
+	}
+	w.pass(after)
+	w.do(func(tx *catalog.Tx) error {
+		for i := range courses {
+			c := catalog.Course{ID: catalog.CourseID(fmt.Sprint("c", i)), Text: catalog.Text{Title: "Changed"}, Language: catalog.English}
+			if _, err := tx.PutCourse(c, catalog.Cond{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.pass(after)
+	if got := w.phone.shown(); len(got) != 1 || got[0].Title != fmt.Sprint(catalog.MaxNotifications, " pieces of news for you") {
+		t.Errorf("%+v", got)
+	}
+	w.sound()
+}
+
 func TestInstructor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -340,7 +468,9 @@ func TestInstructor(t *testing.T) {
 		return err
 	})
 	w.pass(after)
+	w.course("acme~two", "Two at Acme", by) // which they do not see
 	w.course("two", "Two", by)
+	w.course("zwei", "Zwei", by)
 	w.course("three", "Three")
 	w.pass(5 * time.Second)
 	for who, want := range map[catalog.LearnerID]string{"rated": "instructor_course two 0", "done": "instructor_course two 0", "taking": "", "none": ""} {

@@ -41,8 +41,10 @@ type gates struct {
 	mu     sync.Mutex
 	until  time.Time
 	reason Reason
-	streak int  // how often the service was unavailable in a row
-	alarm  bool // our credentials are refused
+	streak int       // how often the service was unavailable in a row
+	doubts int       // how many calls in a row said of all messages that our credentials are refused
+	sent   time.Time // when a message was taken last
+	alarm  bool      // our credentials are refused
 
 	platformAlarm time.Time // when it was last said that those for a platform are
 }
@@ -69,6 +71,9 @@ func (p *Push) sendStep(ctx context.Context) (time.Duration, error) {
 	}
 	if until, _, _ := p.gates.state(); until.After(now) {
 		return until.Sub(now), nil
+	}
+	if err := p.bundle(now); err != nil {
+		return 0, err
 	}
 	picked, next, err := p.pick(now)
 	if err != nil {
@@ -129,62 +134,80 @@ func (p *Push) pick(now time.Time) (list []numbered, next time.Time, err error) 
 // ready is a message as it is sent.
 type ready struct {
 	numbered
-	wire Message
+	written
 }
 
-// prepare writes messages out. Those that are of no use any more are dropped.
+// prepare writes messages out. Those that are of no use any more are dropped, and those for whom it is night wait for the morning.
 func (p *Push) prepare(ctx context.Context, picked []numbered, now time.Time) ([]ready, error) {
-	var list []ready
-	dropped := map[uint64]Reason{}
+	var list, not []ready
 	err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
-		list = nil
-		clear(dropped)
+		list, not = nil, nil
+		rs := newReaders(v)
 		tokens := map[string]bool{}
 		for _, m := range picked {
-			wire, why, err := p.write(v, &m.message, now)
+			w, err := p.write(rs, &m.message, now)
 			if err != nil {
 				return err
 			}
 			switch {
-			case why != "":
-				dropped[m.n] = why
-			case !tokens[wire.Token]: // else both were registered at once: the later one stays
-				tokens[wire.Token] = true
-				list = append(list, ready{m, wire})
+			case w.why != "" || w.wait.After(now):
+				not = append(not, ready{m, w})
+			case !tokens[w.wire.Token]: // else both were registered at once: the later one stays
+				tokens[w.wire.Token] = true
+				list = append(list, ready{m, w})
 			}
 		}
 		return nil
 	})
-	if err != nil || len(dropped) == 0 {
+	if err != nil || len(not) == 0 {
 		return list, err
 	}
-	return list, p.drop(picked, dropped, now)
+	return list, p.putOff(not, now)
 }
 
-// drop takes messages out of the outbox that will not be sent. Those that came too late are kept to be looked at.
-func (p *Push) drop(picked []numbered, dropped map[uint64]Reason, now time.Time) error {
+// putOff takes messages out of the outbox that will not be sent, and lets others wait. Those that came too late are kept to be looked at.
+func (p *Push) putOff(list []ready, now time.Time) error {
 	unsent := map[Reason]int{}
 	err := p.db.Update(func(tx *bolt.Tx) error {
-		clear(unsent)
-		for _, m := range picked {
-			why, drop := dropped[m.n]
-			if !drop {
-				continue
+		for i := range list {
+			m := &list[i]
+			if tx.Bucket(bucketMessage).Get(number(m.n)) == nil {
+				continue // the device or the learner was dropped meanwhile
 			}
-			unsent[why]++
-			if why == ReasonExpired && !m.Nudge {
-				if err := addDead(tx, &m.message, Outcome{Reason: why}, "", now); err != nil {
+			if m.why == "" {
+				m.Expires, m.Since = m.wait.Add(m.Expires.Sub(m.Since)), m.wait
+				if err := postpone(tx, m.n, &m.message, m.wait); err != nil {
 					return err
 				}
+				continue
 			}
-			if err := dropMessage(tx, m.n); err != nil {
+			unsent[m.why]++
+			if err := p.dropWhy(tx, m, now); err != nil {
 				return err
 			}
 		}
 		return countDay(tx, now, 0, unsent)
 	})
-	p.metrics.unsent(unsent)
+	if err == nil {
+		p.metrics.unsent(unsent)
+	}
 	return err
+}
+
+// dropWhy takes a message out of the outbox that is not sent.
+func (p *Push) dropWhy(tx *bolt.Tx, m *ready, now time.Time) error {
+	switch {
+	case m.why == ReasonExpired && !m.Nudge:
+		if err := addDead(tx, &m.message, Outcome{Reason: m.why}, "", now); err != nil {
+			return err
+		}
+	case m.why == ReasonCapped: // what is in the inbox only is to be pulled
+		if err := put(tx, bucketMoved, []byte(catalog.LearnerChannel(m.Learner)), m.Seq); err != nil {
+			return err
+		}
+		poke(p.decide)
+	}
+	return dropMessage(tx, m.n)
 }
 
 // sendBatch sends some messages and writes down what became of them.
@@ -235,9 +258,11 @@ func (p *Push) sendBatch(ctx context.Context, some []ready) error {
 // heed closes the gates when the service says so, and returns the time before which none of the messages is tried again.
 func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time.Time {
 	var worst Outcome
-	sent := false
+	sent := slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Reason == Sent })
 	for _, o := range outcomes {
-		sent = sent || o.Reason == Sent
+		if o.Reason == ReasonAuth && sent {
+			continue // the service takes our credentials: it refuses them for this token only
+		}
 		if rank(o.Reason) > rank(worst.Reason) || o.Reason == worst.Reason && o.RetryAfter > worst.RetryAfter {
 			worst = o
 		}
@@ -247,6 +272,9 @@ func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time
 	defer g.mu.Unlock()
 	if ctx.Err() != nil {
 		return now
+	}
+	if sent {
+		g.sent, g.doubts = now, 0
 	}
 	if sent && g.alarm {
 		g.alarm = false
@@ -258,6 +286,9 @@ func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time
 	again := !g.until.After(now) // else what was under way when the gate closed says the same
 	switch worst.Reason {
 	case ReasonAuth:
+		if g.doubts++; len(outcomes) == 1 && g.doubts == 1 && !g.alarm && now.Sub(g.sent) < p.pace.halted {
+			break // it may be this token: the next message shows
+		}
 		wait = p.pace.halted
 		if !g.alarm {
 			p.log.ErrorContext(ctx, "push: the push service refuses our credentials; nothing is sent until it takes them, and what waits is kept",
@@ -324,8 +355,8 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 			return err
 		}
 		return dropMessages(tx, join(key, ""))
-	case o.Reason == ReasonAuth:
-		return nil // it was not this message's fault: it stays due for when the gate opens
+	case o.Reason == ReasonAuth: // perhaps it was this message's fault: when the gate opens, another one is tried first
+		return postpone(tx, m.n, &m.message, now.Add(p.pace.halted))
 	case o.Reason == ReasonThirdParty:
 		return postpone(tx, m.n, &m.message, now.Add(p.pace.halted))
 	case o.Reason.retried():
@@ -335,6 +366,10 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 			at = retry
 		}
 		return postpone(tx, m.n, &m.message, at)
+	case o.Reason == Sent && !m.Nudge:
+		if err := countShown(tx, deviceKey(m.Learner, m.Device), m.date); err != nil {
+			return err
+		}
 	case o.Reason != Sent:
 		if err := addDead(tx, &m.message, o, m.wire.Platform, now); err != nil {
 			return err

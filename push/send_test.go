@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ func waiting(t *testing.T, n int) *world {
 		w.device(who)
 		w.search(who, "go", catalog.NotifyInstant)
 	}
-	w.turn() // what they did themselves nudges their devices
+	w.pass(nudgeEvery) // what they did themselves nudged their devices
 	w.phone.taken, w.phone.tried = nil, map[string]int{}
 	w.course("go", "Go")
 	w.follow()
@@ -290,13 +291,23 @@ func TestNudges(t *testing.T) {
 	})
 	step("lessons", "lea:courses")
 	w.course("go", "Go on")
-	w.do(func(tx *catalog.Tx) error {
+	bySync := func(number uint64, change func(tx *catalog.Tx) error) {
+		t.Helper()
+		w.do(func(tx *catalog.Tx) error {
+			return errors.Join(change(tx), tx.PutClient("lea", "phone", catalog.ClientState{Last: number}))
+		})
+	}
+	bookmark := func(tx *catalog.Tx) error {
 		_, err := tx.PutBookmark("lea", "go")
 		return err
-	})
+	}
+	bySync(1, bookmark)
 	step("both were nudged", "")
 	w.clock.add(nudgeEvery)
 	step("15 minutes later", "lea:catalog org:catalog") // a bookmark that lea's only device made is no news to it
+	w.do(func(tx *catalog.Tx) error { return tx.DeleteBookmark("lea", "go") })
+	w.clock.add(nudgeEvery)
+	step("one that was taken away on a page is", "lea:me")
 	w.do(func(tx *catalog.Tx) error {
 		_, err := tx.PutDevice("lea", "tablet", catalog.Device{Token: "token-tablet", Platform: catalog.PlatformWeb}, catalog.Cond{})
 		return err
@@ -305,7 +316,7 @@ func TestNudges(t *testing.T) {
 	w.turn()
 	w.phone.silent()
 	w.clock.add(nudgeEvery)
-	w.do(func(tx *catalog.Tx) error { return tx.DeleteBookmark("lea", "go") })
+	bySync(2, bookmark)
 	step("with two devices it is", "lea:me tablet:me")
 	w.do(func(tx *catalog.Tx) error {
 		_, err := tx.PutReview("lea", "go", catalog.Review{Rating: 5}, catalog.Cond{})
@@ -315,7 +326,7 @@ func TestNudges(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.add(nudgeEvery)
-	step("a rating", "")
+	step("a review", "lea:me tablet:me") // and nobody is nudged for the rating that it changes
 	w.search("lea", "new", catalog.NotifyInstant)
 	w.clock.add(nudgeEvery)
 	step("a search", "lea:me tablet:me")
@@ -416,4 +427,72 @@ func TestKilledAfterInbox(t *testing.T) {
 		t.Errorf("%+v, inbox %q", got, w.rules("lea"))
 	}
 	w.sound()
+}
+
+// TestRefusedForOne: a token for which the service refuses our credentials holds nobody else up.
+func TestRefusedForOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, who := range []catalog.LearnerID{"a", "b"} {
+		w.device(who)
+		w.search(who, "go", catalog.NotifyInstant)
+	}
+	w.pass(time.Hour)
+	w.phone.outcome = func(m *Message) Outcome {
+		if m.Token == "token-a" {
+			return Outcome{Reason: ReasonAuth}
+		}
+		return Outcome{Reason: Sent}
+	}
+	for i := range 5 {
+		w.course(catalog.CourseID(fmt.Sprint("go", i)), "Go")
+		w.pass(time.Hour)
+	}
+	got := 0
+	for _, m := range w.phone.shown() {
+		if m.Token == "token-b" {
+			got++
+		}
+	}
+	if got != 5 {
+		t.Errorf("the other got %d messages of 5", got)
+	}
+	w.sound()
+}
+
+// TestManyChannelsMove: the first nudge of each device comes at once, however many channels have moved.
+func TestManyChannelsMove(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const learners = chunk + 100
+	each := func(fn func(tx *catalog.Tx, who catalog.LearnerID) error) {
+		w.do(func(tx *catalog.Tx) error {
+			for i := range learners {
+				if err := fn(tx, catalog.LearnerID(fmt.Sprint("l", i))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	each(func(tx *catalog.Tx, who catalog.LearnerID) error {
+		_, err := tx.PutDevice(who, "phone", catalog.Device{Token: "token-" + string(who), Platform: catalog.PlatformAndroid}, catalog.Cond{})
+		return err
+	})
+	w.pass(time.Hour)
+	w.phone.silent()
+	each(func(tx *catalog.Tx, who catalog.LearnerID) error {
+		return tx.PutPreferences(who, catalog.Preferences{Locale: "fr"})
+	})
+	w.follow()
+	for range 3 {
+		if wait, err := w.decideStep(t.Context()); err != nil {
+			t.Fatal(err)
+		} else if wait > 0 {
+			break
+		}
+	}
+	if s, err := w.Status(0, 0); err != nil || s.Queued != learners {
+		t.Errorf("%d of %d are queued, %v", s.Queued, learners, err)
+	}
 }

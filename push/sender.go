@@ -64,6 +64,9 @@ const (
 	ReasonCapped        Reason = "daily-cap"      // the learner got enough today
 	ReasonExpired       Reason = "expired"        // it could not be sent in time
 	ReasonInvisible     Reason = "invisible"      // what it is about is not to be seen any more
+	ReasonUnwanted      Reason = "unwanted"       // the learner does not want to hear of it any more, or does not take the course
+	ReasonRead          Reason = "read"           // the learner read it elsewhere
+	ReasonInboxFull     Reason = "inbox-full"     // newer ones took its place
 )
 
 // retried reports whether a message that was tried is sent again later. When credentials were refused it was not its turn.

@@ -9,14 +9,19 @@ import (
 )
 
 // settle makes rounds of the events that are over, and returns when the next one is. Courses are published one by one or by imports: what is published while an
-// import runs is told when it is done, so that it is one message, and all else half a second after the last one, so that it comes while it is news.
+// import runs is told when it is done, so that it is one message, and all else half a second after the last one, so that it comes while it is news. What an
+// import changes is told a while after its end, all of it at the same time.
 func (p *Push) settle(now time.Time) (next time.Time, err error) {
 	err = p.db.Update(func(tx *bolt.Tx) error {
 		next = time.Time{}
 		var fresh []string
 		var risen event
-		var rated round
-		s := settling{tx: tx, now: now, pace: &p.pace}
+		var rated, changed round
+		imported, _, err := get[time.Time](tx, bucketMeta, keyImported)
+		if err != nil {
+			return err
+		}
+		s := settling{tx: tx, now: now}
 		var published event
 		each(tx, bucketEvents, nil, func(k, v []byte) bool {
 			e, err := decode[event](v)
@@ -27,9 +32,20 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 			parts := cut(k)
 			switch parts[0] {
 			case eventChanged:
-				s.take(e, round{Kind: eventChanged, Courses: parts[1:]}, p.pace.changed, p.pace.changedMost)
+				quiet := p.pace.changed
+				if since := imported.Sub(e.Latest); since > 0 && !imported.After(now) {
+					quiet += since
+				}
+				if importing(tx, now, p.pace.changedMost) {
+					quiet = p.pace.changedMost
+				}
+				if len(changed.Courses) < maxRound && s.over(e, quiet, p.pace.changedMost) {
+					changed.Courses, changed.Each = append(changed.Courses, parts[1]), append(changed.Each, e)
+				}
 			case eventImport:
-				s.take(e, round{Kind: eventImport, Import: parts[1]}, 0, 0)
+				if s.over(e, 0, 0) {
+					s.rounds = append(s.rounds, e.round(round{Kind: eventImport, Import: parts[1]}))
+				}
 			case eventRated:
 				if subject := parts[len(parts)-1]; len(rated.Courses)+len(rated.Instructors) >= maxRound {
 					break
@@ -47,16 +63,21 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 			}
 			return true
 		})
+		if len(changed.Courses) > 0 {
+			changed.Kind = eventChanged
+			s.rounds = append(s.rounds, changed)
+		}
 		if len(fresh) > 0 {
 			quiet := p.pace.published
 			if importing(tx, now, p.pace.publishedMost) {
 				quiet = p.pace.publishedMost
 			}
-			s.take(published, round{Kind: eventPublished, Courses: fresh}, quiet, p.pace.publishedMost)
+			if s.over(published, quiet, p.pace.publishedMost) {
+				s.rounds = append(s.rounds, published.round(round{Kind: eventPublished, Courses: fresh}))
+			}
 		}
-		if !risen.Begun.IsZero() {
-			rated.Kind = eventRated
-			s.take(risen, rated, p.pace.rated, p.pace.ratedMost)
+		if rated.Kind = eventRated; !risen.Begun.IsZero() && s.over(risen, p.pace.rated, p.pace.ratedMost) {
+			s.rounds = append(s.rounds, risen.round(rated))
 		}
 		next = s.next
 		return errors.Join(s.err, s.write())
@@ -93,19 +114,24 @@ func (e event) with(o event) event {
 	return e
 }
 
+// round says when what a round tells of was.
+func (e *event) round(r round) round {
+	r.Seq, r.At = e.First, e.At
+	return r
+}
+
 // settling gathers rounds.
 type settling struct {
 	tx     *bolt.Tx
 	now    time.Time
-	pace   *pace
 	rounds []round
 	next   time.Time
 	err    error
 }
 
-// take takes a round that was quiet for long enough, or waited long enough. Else it notes when that will be. One that lies in the future does not wait for a
-// clock that was set back.
-func (s *settling) take(e event, r round, quiet, most time.Duration) {
+// over reports whether an event was quiet for long enough, or waited long enough. Else it notes when that will be. One that lies in the future does not wait
+// for a clock that was set back.
+func (s *settling) over(e event, quiet, most time.Duration) bool {
 	at := e.Latest.Add(quiet)
 	if latest := e.Begun.Add(most); latest.Before(at) {
 		at = latest
@@ -114,10 +140,9 @@ func (s *settling) take(e event, r round, quiet, most time.Duration) {
 		if s.next.IsZero() || at.Before(s.next) {
 			s.next = at
 		}
-		return
+		return false
 	}
-	r.Seq, r.Last, r.At = e.First, e.Last, e.At
-	s.rounds = append(s.rounds, r)
+	return true
 }
 
 // write puts the rounds in the place of their events.

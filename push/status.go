@@ -107,7 +107,7 @@ type Status struct {
 	Configured bool         // there is a push service
 	Notes      int          // notifications that wait for their digest
 	Queued     int          // messages that wait
-	Oldest     time.Time    // when the change was made of which the message that is due first tells; zero when none waits
+	Oldest     time.Time    // since when what waits longest should have been told or sent; zero when nothing is late. Who waits for a morning is not late
 	Held       Reason       // why nothing is sent now; "" when nothing holds it
 	Until      time.Time    // how long
 	Alarm      bool         // our credentials are refused
@@ -124,14 +124,10 @@ func (p *Push) Status(letters, days int) (Status, error) {
 	}
 	err := p.db.View(func(tx *bolt.Tx) error {
 		s.Notes, s.Queued, s.DeadCount = tx.Bucket(bucketNotes).Stats().KeyN, tx.Bucket(bucketMessage).Stats().KeyN, tx.Bucket(bucketDead).Stats().KeyN
-		if k, _ := tx.Bucket(bucketDue).Cursor().First(); k != nil {
-			m, _, err := get[message](tx, bucketMessage, k[numberBytes:])
-			if err != nil {
-				return err
-			}
-			s.Oldest = m.At
-		}
 		var err error
+		if s.Oldest, err = oldest(tx, p.now()); err != nil {
+			return err
+		}
 		if s.Dead, err = latest[DeadLetter](tx, bucketDead, letters); err != nil {
 			return err
 		}
@@ -139,6 +135,30 @@ func (p *Push) Status(letters, days int) (Status, error) {
 		return err
 	})
 	return s, err
+}
+
+// maxOldest bounds the messages that are looked at for the oldest. Those that are tried again are due within an hour, before those that wait for a morning.
+const maxOldest = 1_000
+
+// oldest returns since when what waits longest should have been told or sent; the zero time when nothing is late.
+func oldest(tx *bolt.Tx, now time.Time) (since time.Time, err error) {
+	if notes, _ := due(tx, bucketDueNote, now, 1); len(notes) > 0 {
+		since, _ = momentOf(notes[0])
+	}
+	looked := 0
+	each(tx, bucketDue, nil, func(k, _ []byte) bool {
+		var m message
+		_, key := momentOf(k)
+		if m, _, err = get[message](tx, bucketMessage, key); err != nil {
+			return false
+		}
+		if !m.Since.After(now) && (since.IsZero() || m.Since.Before(since)) {
+			since = m.Since
+		}
+		looked++
+		return looked < maxOldest
+	})
+	return since, err
 }
 
 // latest returns the last rows of a bucket, the last first.

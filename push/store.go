@@ -21,7 +21,7 @@ import (
 // The buckets. Parts of keys are joined by a zero byte, which no id holds; numbers in keys are 8 bytes, big endian, times in unix milliseconds. Values
 // are JSON.
 var (
-	bucketMeta    = []byte("meta")    // format, cursor
+	bucketMeta    = []byte("meta")    // format, cursor, imported
 	bucketCourses = []byte("courses") // course → courseMark: what was last seen of it
 	bucketParts   = []byte("parts")   // course/part, with its kind → partMark
 	bucketRatings = []byte("ratings") // course → catalog.CardRatings: the highest of which saved searches were told
@@ -36,13 +36,14 @@ var (
 	bucketMoved   = []byte("moved")   // channel → Seq up to which its devices are to be nudged
 	bucketNudges  = []byte("nudges")  // learner/device → nudge
 	bucketDueNudg = []byte("duenudg") // time, learner/device → nothing
-	bucketCaps    = []byte("caps")    // learner → tally of the day
+	bucketCaps    = []byte("caps")    // learner/device → tally of the day
 	bucketImports = []byte("imports") // import that is running → when that was seen
 	bucketDead    = []byte("dead")    // number → DeadLetter
 	bucketDays    = []byte("days")    // date (UTC) → DayCount
 
-	keyFormat = []byte("format")
-	keyCursor = []byte("cursor")
+	keyFormat   = []byte("format")
+	keyCursor   = []byte("cursor")
+	keyImported = []byte("imported") // when an import ended last, as we saw it
 )
 
 var buckets = [][]byte{

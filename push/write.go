@@ -8,8 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/locales"
@@ -21,82 +19,131 @@ const (
 	maxBody  = 600
 )
 
+// written is a message as it is sent, or why it is not.
+type written struct {
+	wire Message
+	why  Reason    // not "": it is not sent at all
+	wait time.Time // later than now: it is night there until then
+	date string    // of today there
+}
+
 // write makes what is sent of a message, in the language of its device; or says why it is not sent.
-func (p *Push) write(v *catalog.View, m *message, now time.Time) (wire Message, why Reason, err error) {
+func (p *Push) write(rs *readers, m *message, now time.Time) (w written, err error) {
 	if !m.Expires.After(now) {
-		return wire, ReasonExpired, nil
+		return written{why: ReasonExpired}, nil
 	}
-	d, ok, err := v.MyDevice(m.Learner, m.Device)
+	d, ok, err := rs.v.MyDevice(m.Learner, m.Device)
 	if err != nil {
-		return wire, "", err
+		return w, err
 	}
 	if !ok {
-		return wire, ReasonNoDevice, nil
+		return written{why: ReasonNoDevice}, nil
 	}
-	gone, err := p.isGone(deviceKey(m.Learner, m.Device), d.Value.Token)
-	if err != nil || gone {
-		return wire, ReasonUnregistered, err
+	r := reader{}
+	if !m.Nudge {
+		if r, err = rs.get(m.Learner); err != nil {
+			return w, err
+		}
+		w.wait, w.date = r.quietEnd(now), now.In(r.zone()).Format(time.DateOnly)
 	}
-	wire = Message{Token: d.Value.Token, Platform: d.Value.Platform, Collapse: m.collapse(), TTL: m.Expires.Sub(now).Truncate(time.Second), Data: p.data(m)}
+	gone, shown, err := p.known(deviceKey(m.Learner, m.Device), d.Value.Token, w.date)
+	switch {
+	case err != nil:
+		return w, err
+	case gone:
+		return written{why: ReasonUnregistered}, nil
+	case w.wait.After(now):
+		return w, nil
+	}
+	w.wire = Message{Token: d.Value.Token, Platform: d.Value.Platform, Collapse: m.collapse(), TTL: m.Expires.Sub(now).Truncate(time.Second), Data: p.data(m)}
 	if m.Nudge {
-		return wire, "", nil
+		return w, nil
 	}
-	prefers, err := v.MyPreferences(m.Learner)
-	if err != nil {
-		return wire, "", err
+	tag := languageOf(&d.Value, r.prefers)
+	if m.Value != nil {
+		w.why, err = p.writeNews(rs.v, &r, m, tag, &w.wire)
+	} else {
+		w.why, err = p.writeBundle(rs.v, &r, m, tag, &w.wire)
 	}
-	tag := languageOf(&d.Value, prefers)
-	text := p.cfg.Texts.Printer(tag)
-	if m.Value == nil {
-		wire.Channel = "bundle"
-		p.leadTo(&wire, inboxPath)
-		wire.Title = text.Plural("notification.bundle.title", m.Bundle, nil)
-		wire.Body = text.Text("notification.bundle.body", nil)
-		return wire, "", nil
+	if w.why == "" && shown >= r.dailyCap() {
+		w.why = ReasonCapped
 	}
+	return w, err
+}
+
+// writeNews writes a message of one notification.
+func (p *Push) writeNews(v *catalog.View, r *reader, m *message, tag locales.Tag, wire *Message) (Reason, error) {
 	n := *m.Value
-	actor, err := v.OnRecord(m.Learner)
-	if err != nil {
-		return wire, "", err
+	if why, err := r.unread(v, m.ID, &n); err != nil || why != "" {
+		return why, err
 	}
-	courses, told, err := name(v, actor, catalog.Locale(tag), &n, m.Courses)
-	if err != nil || !told {
-		return wire, ReasonInvisible, err
+	courses, seen, err := name(v, r.actor, catalog.Locale(tag), &n, m.Courses)
+	if err != nil || !seen {
+		return ReasonInvisible, err
 	}
 	path := inboxPath
 	if len(courses) > 0 {
 		wire.Data["course"] = string(courses[0])
 		if path, err = deepLink(v, m.Learner, &n, courses[0]); err != nil {
-			return wire, "", err
+			return "", err
 		}
 	}
-	p.leadTo(&wire, path)
-	title, body := text.Notification(string(n.Rule), n.Count, n.Data)
+	p.leadTo(wire, path)
+	title, body := p.cfg.Texts.Printer(tag).Notification(string(n.Rule), n.Count, n.Data)
 	wire.Title, wire.Body, wire.Channel = shorten(title, maxTitle), shorten(body, maxBody), string(n.Rule)
-	return wire, "", nil
+	return "", nil
 }
 
-// isGone reports whether the service said that it does not know a token, of a device that is still to be removed.
-func (p *Push) isGone(key, token string) (gone bool, err error) {
-	err = p.db.View(func(tx *bolt.Tx) error {
-		hash := tx.Bucket(bucketGone).Get([]byte(key))
-		gone = hash != nil && string(hash) == tokenHash(token)
-		return nil
-	})
-	return gone, err
+// writeBundle writes a message of several notifications: of those that are still wanted and not read.
+func (p *Push) writeBundle(v *catalog.View, r *reader, m *message, tag locales.Tag, wire *Message) (why Reason, err error) {
+	n := 0
+	for _, id := range m.Bundle {
+		one, _, err := v.MyNotification(m.Learner, id)
+		if err != nil {
+			return "", err
+		}
+		switch reason, err := r.unread(v, id, &one.Value); {
+		case err != nil:
+			return "", err
+		case reason != "":
+			why = reason
+		default:
+			n++
+		}
+	}
+	if n == 0 {
+		return why, nil
+	}
+	text := p.cfg.Texts.Printer(tag)
+	wire.Channel, wire.Title, wire.Body = "bundle", text.Plural("notification.bundle.title", n, nil), text.Text("notification.bundle.body", nil)
+	p.leadTo(wire, inboxPath)
+	return "", nil
+}
+
+// unread says why a notification is not told on a device any more: it was read elsewhere, gave way to newer ones, or is not wanted.
+func (r *reader) unread(v *catalog.View, id catalog.NotificationID, n *catalog.Notification) (Reason, error) {
+	have, ok, err := v.MyNotification(r.actor.Subject, id)
+	switch {
+	case err != nil:
+		return "", err
+	case !ok:
+		return ReasonInboxFull, nil
+	case have.Value.Read:
+		return ReasonRead, nil
+	}
+	if wanted, err := r.wants(v, n); err != nil || !wanted {
+		return ReasonUnwanted, err
+	}
+	return "", nil
 }
 
 // name makes a notification name a course as it is called now, in the reader's language: of those that a saved search found, the first that they see. It
-// returns those that they see, and counts the others no more. False when they see none, or deleted the search: then it is not told. What is about no course
-// stays as it is.
+// returns those that they see, and counts the others no more. False when they see none: then it is not told. What is about no course stays as it is.
 func name(v *catalog.View, actor catalog.Actor, locale catalog.Locale, n *catalog.Notification, found []catalog.CourseID) (seen []catalog.CourseID, told bool, err error) {
 	switch n.Subject.Kind {
 	case catalog.KindCourse:
 		found = []catalog.CourseID{catalog.CourseID(n.Subject.ID)}
 	case catalog.KindSavedSearch:
-		if _, wanted, err := v.MySavedSearch(actor.Subject, catalog.SavedSearchID(n.Subject.ID)); err != nil || !wanted {
-			return nil, false, err
-		}
 	default:
 		return nil, true, nil
 	}
