@@ -377,7 +377,7 @@ func statesParam(actor catalog.Actor, text string) ([]catalog.State, error) {
 		switch s {
 		case catalog.Published:
 		case catalog.Draft, catalog.Archived:
-			if !actor.Has(catalog.RoleEditor) && !actor.Has(catalog.RoleTranslator) {
+			if !actor.AsksForDrafts() {
 				return nil, fault.New("api.listCourses", fault.Forbidden)
 			}
 		default:

@@ -2,13 +2,10 @@ package api
 
 import (
 	"crypto/rand"
-	"maps"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/carrel-lms/carrel/catalog"
-	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/locales"
 	"github.com/carrel-lms/carrel/search"
 )
@@ -112,40 +109,7 @@ func readSavedSearch(w http.ResponseWriter, r *http.Request) (catalog.SavedSearc
 	return saved, checkSaved(callOf(r.Context()).actor, body.Query)
 }
 
-// checkSaved refuses a search that /v2/search would refuse. One that is not even encoded as parameters is left to the catalog, as is its length.
+// checkSaved refuses a search that /v2/search would refuse.
 func checkSaved(actor catalog.Actor, text string) error {
-	values, err := url.ParseQuery(text)
-	if err != nil || len(text) > maxQueryBytes {
-		return nil //nolint:nilerr // see above
-	}
-	if l := values["locale"]; len(l) > 0 {
-		if _, ok := locales.Parse(l[0]); !ok || len(l) > 1 {
-			return badSaved("locale", fault.BadValue, map[string]any{"allowed": "en, fr, zh-Hans"})
-		}
-	}
-	req, err := search.ParseSaved(values)
-	if err == nil && len(req.States) > 0 {
-		_, err = statesParam(actor, strings.Join(req.States, ","))
-	}
-	if err == nil {
-		return nil
-	}
-	f := asFault(err)
-	switch f.Code {
-	case fault.UnknownParameter:
-		return badSaved(f.Args["name"], fault.UnknownField, nil)
-	case fault.InvalidParameter:
-		return badSaved(f.Args["name"], f.Args["reason"], f.Args)
-	case fault.InvalidQuery:
-		return badSaved("q", f.Args["reason"], f.Args)
-	}
-	return err
-}
-
-// badSaved refuses the field query for one of its parameters. reason is a code, whose text args fill, or a sentence.
-func badSaved(name, reason any, args map[string]any) error {
-	field := fault.BadField("/query", fault.BadQuery, "is no search", "name", name)
-	maps.Copy(field.Args, args)
-	field.Args["name"], field.Args["reason"] = name, reason
-	return fault.Invalid("api.savedSearch", field)
+	return search.CheckSaved(actor, text, func(tag string) bool { _, ok := locales.Parse(tag); return ok })
 }

@@ -30,6 +30,9 @@ func (a Actor) Has(r Role) bool {
 	return !a.Anonymous() && (r == RoleLearner || slices.Contains(a.Roles, r) || slices.Contains(a.Roles, RoleAdmin))
 }
 
+// AsksForDrafts reports whether the actor may ask for drafts and archived courses; which of them it sees, SeesDrafts says. To anyone else they are empty.
+func (a Actor) AsksForDrafts() bool { return a.Has(RoleEditor) || a.Has(RoleTranslator) }
+
 // Edits reports whether the actor writes the courses of an organization ("" is the public catalog).
 func (a Actor) Edits(org OrgID) bool { return a.Has(RoleEditor) && (a.Org == "" || a.Org == org) }
 

@@ -109,6 +109,19 @@ func (v *View) MySavedSearch(who LearnerID, id SavedSearchID) (Stored[SavedSearc
 	return load[SavedSearch](v, KindSavedSearch, learnerPrefix(who)+string(nfc(id)))
 }
 
+// SavedSearchesOf returns all of a learner's saved searches by id: at most [MaxSavedSearches]. The caller knows that who is asking.
+func (v *View) SavedSearchesOf(who LearnerID) ([]MySavedSearch, error) {
+	var list []MySavedSearch
+	for ch := range entities(v, KindSavedSearch, learnerPrefix(who), "") {
+		s, err := SavedSearchIn(ch)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s.MySavedSearch)
+	}
+	return list, nil
+}
+
 // PutSavedSearch creates or replaces one of a learner's saved searches. The learner or an administrator may. Notify is [NotifyOff] when it is empty. What
 // the parameters mean is search's to say: here they are well-formed and bounded. fault.TooMany in a field beyond [MaxSavedSearches].
 func (tx *Tx) PutSavedSearch(who LearnerID, id SavedSearchID, s SavedSearch, cond Cond) (bool, error) {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"strings"
@@ -20,6 +21,8 @@ const (
 	MaxDailyCap = 100
 	// quietOff is the QuietHours of those who have none.
 	quietOff = "off"
+	// usualDigest is when digests come where nobody set anything: with the first look at the phone.
+	usualDigest = "08:00"
 )
 
 // PushDefaults is what holds for the learners of an organization who prefer nothing themselves. A field that is empty was not set: then what holds for
@@ -51,6 +54,22 @@ func (d *PushDefaults) Notify(rule NotificationRule) Notify {
 func (v *View) PushDefaultsOf(org OrgID) (PushDefaults, error) {
 	s, _, err := load[PushDefaults](v, KindSetting, settingPush+string(org))
 	return s.Value, err
+}
+
+// PushDefaultsIn returns what holds in an organization for those who prefer nothing themselves, with every field filled but DailyCap: as it was set there,
+// else for everyone, else as it is where nobody set anything.
+func (v *View) PushDefaultsIn(org OrgID) (PushDefaults, error) {
+	own, err := v.PushDefaultsOf(org)
+	if err != nil {
+		return PushDefaults{}, err
+	}
+	all, err := v.PushDefaultsOf("")
+	return PushDefaults{
+		QuietHours: cmp.Or(own.QuietHours, all.QuietHours, quietOff), DigestAt: cmp.Or(own.DigestAt, all.DigestAt, usualDigest), DailyCap: cmp.Or(own.DailyCap, all.DailyCap),
+		CourseChanged:    cmp.Or(own.CourseChanged, all.CourseChanged, NotifyInstant),
+		InstructorCourse: cmp.Or(own.InstructorCourse, all.InstructorCourse, NotifyInstant),
+		ImportFinished:   cmp.Or(own.ImportFinished, all.ImportFinished, NotifyInstant),
+	}, err
 }
 
 // PushDefaultsFor is PushDefaultsOf for the administrators of the organization, or of all. Errors: fault.Unauthorized, fault.Forbidden.

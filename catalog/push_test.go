@@ -102,3 +102,20 @@ func TestLearnersOf(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// TestPushDefaultsIn: what an organization did not set is as for everyone, and else as it is where nobody set anything.
+func TestPushDefaultsIn(t *testing.T) {
+	c := world(t)
+	must(t, c, admin, func(tx *Tx) error {
+		if err := tx.PutPushDefaults("acme", PushDefaults{DigestAt: "07:30", CourseChanged: NotifyDaily}); err != nil {
+			return err
+		}
+		return tx.PutPushDefaults("", PushDefaults{QuietHours: "22:00-07:00", DailyCap: 7, CourseChanged: NotifyOff})
+	})
+	everyone := PushDefaults{"22:00-07:00", "08:00", 7, NotifyOff, NotifyInstant, NotifyInstant}
+	for org, want := range map[OrgID]PushDefaults{"acme": {"22:00-07:00", "07:30", 7, NotifyDaily, NotifyInstant, NotifyInstant}, "": everyone, "other": everyone} {
+		if d := cmp.Diff(want, look(t, c, func(v *View) (PushDefaults, error) { return v.PushDefaultsIn(org) })); d != "" {
+			t.Errorf("%q: %s", org, d)
+		}
+	}
+}

@@ -18,6 +18,8 @@ var doneTexts = map[string]string{
 	"enrolled": "done.enrolled", "withdrawn": "done.withdrawn", "bookmarked": "done.bookmarked", "unbookmarked": "done.unbookmarked",
 	"reviewed": "done.reviewed", "unreviewed": "done.unreviewed", "lesson": "done.lesson", "completed": "done.completed", "signed-in": "done.signed_in",
 	"signed-out": "done.signed_out", "erased": "done.erased", "synonym": "done.synonym", "pinned": "done.pinned", "read": "done.read",
+	"search-saved": "done.search_saved", "search-kept": "done.search_kept", "search-changed": "done.search_changed", "search-deleted": "done.search_deleted",
+	"settings": "done.settings", "device-removed": "done.device_removed",
 }
 
 // back leads to the page that the form names, with a word about what was done.

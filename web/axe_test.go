@@ -58,7 +58,14 @@ var axePages = []axePage{
 	{"lesson", "/courses/PROG101/lessons/l2", true, "learner", http.StatusOK, openAll},
 	{"my courses", "/me", true, "learner", http.StatusOK, ""},
 	{"my courses, signed out", "/me", false, "", http.StatusOK, ""}, // the page to sign in
+	{"results to save", "/?q=python&level=beginner", true, "learner", http.StatusOK, ""},
+	{"results that are saved", "/?q=python", false, "learner", http.StatusOK, ""},
 	{"inbox", "/me/inbox", true, "learner", http.StatusOK, ""},
+	{"inbox, nothing yet", "/me/inbox", false, "admin", http.StatusOK, ""},
+	{"saved searches", "/me/searches", true, "learner", http.StatusOK, openAll},
+	{"saved searches, none yet", "/me/searches", false, "admin", http.StatusOK, ""},
+	{"settings", "/me/settings", true, "learner", http.StatusOK, `document.querySelector('[name="quiet"][value="span"]').click()`},
+	{"settings, nothing chosen", "/me/settings", false, "admin", http.StatusOK, ""},
 	{"delete my account", "/me/delete", true, "learner", http.StatusOK, ""},
 	{"administration", "/admin", false, "admin", http.StatusOK, openAll},
 	{"search insight", "/admin/search", true, "admin", http.StatusOK, openAll},
@@ -329,9 +336,32 @@ func axeSite(t *testing.T) string {
 	t.Cleanup(func() { _ = outbox.Close() })
 	handler, err := web.New(web.Config{Push: outbox, Catalog: c, Search: index, Sessions: sessions, Keys: keys, Texts: texts, Insight: asked, Demo: true, Logger: quiet})
 	must("pages")
+	_, err = c.Update(t.Context(), catalog.System, axeLearner)
+	must("learner")
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// axeLearner gives the sample learner what only apps and the server bring: devices and notifications.
+func axeLearner(tx *catalog.Tx) error {
+	const who = "demo-learner"
+	for id, d := range map[catalog.DeviceID]catalog.Device{
+		"phone": {Token: "t1", Platform: catalog.PlatformAndroid, Locale: "fr-CA", Timezone: "America/Montreal", AppVersion: "2.1"}, "web": {Token: "t2", Platform: catalog.PlatformWeb},
+	} {
+		if _, err := tx.PutDevice(who, id, d, catalog.Cond{}); err != nil {
+			return err
+		}
+	}
+	for id, n := range map[catalog.NotificationID]catalog.Notification{
+		"n1": {Rule: catalog.RuleCourseChanged, Subject: catalog.Subject{Kind: catalog.KindCourse, ID: "PROG101"}, Data: map[string]string{"course": "Python"}},
+		"n2": {Rule: catalog.RuleSearchMatch, Subject: catalog.Subject{Kind: catalog.KindSavedSearch, ID: "gone"}, Data: map[string]string{"search": "Py", "course": "One"}, Count: 3},
+	} {
+		if _, err := tx.PutNotification(who, id, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // axeSignIn signs in as the sample learner and lets the account have something of everything. It returns the session.
@@ -344,6 +374,9 @@ func axeSignIn(t *testing.T, site string) string {
 		{"/courses/PROG101/review", "rating=4&text=Clear+and+short."},
 		{"/courses/WEB120/enroll", ""},
 		{"/courses/ML110/bookmark", "on=true"},
+		{"/me/searches", "query=q%3Dpython"},
+		{"/me/searches", "query=category%3Dcybersecurity%26min_rating%3D4"},
+		{"/me/settings", "quiet=off&timezone=Europe%2FParis&notify.search_match=daily"},
 	} {
 		axePost(t, site, session, step.path, step.form)
 	}

@@ -158,7 +158,7 @@ func TestBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, walkThrough := range map[string]func(walk){
-		"search": walkSearch, "place": walkPlace, "learning": walkLearning, "keyboard": walkKeyboard, "quiet": walkQuiet, "told": walkTold,
+		"search": walkSearch, "place": walkPlace, "learning": walkLearning, "keyboard": walkKeyboard, "quiet": walkQuiet, "told": walkTold, "saved": walkSaved,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s *site
@@ -283,6 +283,51 @@ func (w walk) tabTo(js string) {
 		}
 	}
 	w.t.Fatalf("%d times Tab did not lead to %s", mostTabs, js)
+}
+
+// walkSaved uses the keyboard alone: search, sign in, save what was searched for, change and delete it; and takes the device's time zone.
+func walkSaved(w walk) {
+	w.open("/")
+	w.slash()
+	w.keys("python" + kb.Enter)
+	w.until(`document.querySelector("#count").textContent === "2 courses" && document.querySelector(".found a")`)
+	w.tabTo(`document.activeElement.matches(".found a")`)
+	w.keys(kb.Enter)
+	w.until(`location.pathname === "/sign-in"`)
+	w.tabTo(`document.activeElement.matches("main form button")`)
+	w.keys(kb.Enter)
+	w.until(`location.search === "?q=python"`)
+	w.tabTo(`document.activeElement.matches(".found button")`)
+	w.keys(kb.Enter)
+	w.shows("The search is saved")
+	w.click(`input[name="level"][value="beginner"]`) // the control is that of what is shown
+	w.until(`document.querySelector('.found input[name="query"]')?.value === "level=beginner&q=python"`)
+	w.click(`input[name="level"][value="beginner"]`)
+	w.until(`location.search === "?q=python" && document.querySelector(".found a")`)
+	w.tabTo(`document.activeElement.matches(".found a")`)
+	w.keys(kb.Enter)
+	w.until(`location.pathname === "/me/searches"`)
+	w.tabTo(`document.activeElement.matches(".saved summary")`)
+	w.keys(kb.Enter)
+	w.tabTo(`document.activeElement.name === "notify"`)
+	w.keys("o" + kb.Tab + kb.Enter)
+	w.shows("The saved search is changed.")
+	w.until(`document.querySelector(".saved summary").innerText.startsWith("Once a day")`)
+	w.click(`.saved summary`)
+	w.tabTo(`document.activeElement.name === "remove"`)
+	w.keys(kb.Enter)
+	w.shows("You have not saved a search yet.")
+
+	w.open("/me/settings")
+	w.until(`document.querySelector(".times").checkVisibility() === false`)
+	w.click(`input[name="quiet"][value="span"]`)
+	w.until(`document.querySelector(".times").checkVisibility()`)
+	w.until(`document.querySelectorAll("#zones option").length > 300`)
+	w.click(`#zone-here`)
+	w.until(`document.querySelector("#timezone").value === Intl.DateTimeFormat().resolvedOptions().timeZone`)
+	w.click(`.settings > p .button`)
+	w.shows("Your settings are saved.")
+	w.until(`document.querySelector("#zone-here").hidden && document.querySelector('input[name="was.quiet_hours"]').value === "22:00-07:00"`)
 }
 
 // walkTold chooses courses from the first page and from what was added to it, and enrolls: the server is told which, and where they stood.

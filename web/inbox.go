@@ -79,7 +79,7 @@ func (v *visit) inboxItem(view *catalog.View, n *catalog.Notification) (item inb
 			return item, err
 		}
 		if ok {
-			item.URL = "/?" + search.Value.Query
+			item.URL = savedURL(search.Value.Query)
 		}
 	}
 	item.Title, item.Body = v.text.Notification(string(n.Rule), n.Count, data)

@@ -19,7 +19,7 @@ func TestInbox(t *testing.T) {
 	empty.wants(t, http.StatusOK, "Nothing yet")
 	empty.lacks(t, "Mark all as read")
 	must[coursesync.Seq](t)(s.catalog.Update(t.Context(), catalog.System, func(tx *catalog.Tx) error {
-		if _, err := tx.PutSavedSearch("lea", "py", catalog.SavedSearch{Name: "Py", Query: "q=python&level=beginner"}, catalog.Cond{}); err != nil {
+		if _, err := tx.PutSavedSearch("lea", "py", catalog.SavedSearch{Name: "Py", Query: "q=python&level=beginner&locale=fr&limit=5"}, catalog.Cond{}); err != nil {
 			return err
 		}
 		for id, n := range map[catalog.NotificationID]catalog.Notification{
@@ -34,7 +34,7 @@ func TestInbox(t *testing.T) {
 		return nil
 	}))
 	page := lea.get("/me/inbox")
-	page.wants(t, http.StatusOK, `href="/courses/PY1"`, "Python from scratch", "&lt;i&gt;Gone&lt;/i&gt;", `href="/?q=python&amp;level=beginner"`, "3 new courses for “Py”", ">new<", "Mark all as read")
+	page.wants(t, http.StatusOK, `href="/courses/PY1"`, "Python from scratch", "&lt;i&gt;Gone&lt;/i&gt;", `href="/?level=beginner&amp;q=python"`, "3 new courses for “Py”", ">new<", "Mark all as read")
 	page.lacks(t, "As it was called", `href="/courses/gone"`)
 	lea.post("/me/inbox", url.Values{}).wants(t, http.StatusOK, "All is read.")
 	lea.get("/me/inbox").lacks(t, ">new<", "Mark all as read")

@@ -127,7 +127,7 @@ func TestPolicy(t *testing.T) {
 	v.post("/courses/PY1/enroll", nil)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(?:>| (?:type="module" src="/static/|type="application/ld))`)
 	outside := regexp.MustCompile(`(?i)(?:src|href)="(?:https?:)?//[^"]*"`)
-	for _, path := range []string{"/", "/?q=python&level=beginner", "/courses/PY1", "/courses/PY1/lessons/l1", "/me", "/sign-in", "/none"} {
+	for _, path := range []string{"/", "/?q=python&level=beginner", "/courses/PY1", "/courses/PY1/lessons/l1", "/me", "/me/inbox", "/me/searches", "/me/settings", "/sign-in", "/none"} {
 		page := v.get(path)
 		if got := page.Header.Get("Content-Security-Policy"); got != policy || !strings.Contains(got, "default-src 'none'") || strings.Contains(got, "unsafe") {
 			t.Errorf("%s: policy is %q", path, got)

@@ -85,7 +85,7 @@ func (p *pages) problem(r *http.Request, f *fault.Error, status int) problemPage
 var ownTexts = map[fault.Code]bool{
 	fault.NotFound: true, fault.Unauthorized: true, fault.InvalidToken: true, fault.InvalidFields: true, fault.InvalidParameter: true,
 	fault.InvalidCursor: true, fault.InvalidQuery: true, fault.QueryTooBroad: true, fault.NotEnrolled: true, fault.EnrollClosed: true, fault.Internal: true, fault.NotReady: true,
-	fault.NotAllowed: true, fault.InvalidBody: true, fault.CursorExpired: true, fault.Conflict: true,
+	fault.NotAllowed: true, fault.InvalidBody: true, fault.CursorExpired: true, fault.Conflict: true, fault.LostUpdate: true,
 }
 
 func (v *visit) problemText(f *fault.Error) (heading, help string) {

@@ -32,6 +32,7 @@ type resultsPage struct {
 	Relaxed   bool
 	Drops     []drop // without results: what to give up
 	Unready   bool   // the index is being built
+	Save      saving
 	QueryID   string // by which clicks are told; "" when they are not
 }
 
@@ -101,7 +102,12 @@ func (p *pages) results(r *http.Request, v *visit, q query) (resultsPage, int, e
 	if q.req.Cursor != "" {
 		page.First = q.with(func(*search.Request) {}).url()
 	}
-	err = p.cfg.Catalog.View(ctx, func(view *catalog.View) error { return page.fill(v, view, q, found) })
+	err = p.cfg.Catalog.View(ctx, func(view *catalog.View) (err error) {
+		if page.Save, err = v.saving(view, q, q.url()); err != nil {
+			return err
+		}
+		return page.fill(v, view, q, found)
+	})
 	if err == nil && found.Total == 0 {
 		page.Drops, err = p.drops(ctx, v, q, page.Chips)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/fault"
 	"github.com/carrel-lms/carrel/locales"
 )
@@ -60,6 +61,7 @@ func TestEveryTextExists(t *testing.T) {
 		"push_reason.unregistered", "push_reason.sender-mismatch", "push_reason.invalid-argument", "push_reason.quota-exceeded", "push_reason.unavailable",
 		"push_reason.internal", "push_reason.network", "push_reason.unauthenticated", "push_reason.third-party-auth", "push_reason.not-configured",
 		"push_reason.no-device", "push_reason.daily-cap", "push_reason.expired", "push_reason.invisible",
+		"notify.instant", "notify.daily", "notify.off", "platform.android", "platform.ios", "platform.web", "page.searches.over_daily", "page.searches.over_off",
 		"sort.relevance", "sort.rating", "sort.newest", "sort.popular", "sort.title", "sort.duration",
 		"action.enroll", "action.continue", "action.again", "action.sign-in", "action.enrolled", "action.upcoming", "action.closed", "action.archived", "action.draft",
 		"page.sign_in.role_learner", "page.sign_in.role_editor", "page.sign_in.role_admin",
@@ -72,6 +74,9 @@ func TestEveryTextExists(t *testing.T) {
 		for _, part := range []string{"wide", "narrow", "tip", "desc"} {
 			ids["page.insight.chart_"+name+"_"+part] = "chart.go"
 		}
+	}
+	for _, rule := range catalog.NotificationRules {
+		ids["page.settings.rule_"+string(rule)] = "settings.go"
 	}
 	for code := range ownTexts {
 		ids["page.error."+string(code)+".title"] = "problem.go"

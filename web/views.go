@@ -17,22 +17,24 @@ var templateFiles embed.FS
 
 // The pages, each a file in templates/ that fills in layout.html.
 const (
-	viewSearch  = "search"
-	viewCourse  = "course"
-	viewLesson  = "lesson"
-	viewMe      = "me"
-	viewInbox   = "inbox"
-	viewPush    = "push"
-	viewErase   = "erase"
-	viewAdmin   = "admin"
-	viewInsight = "insight"
-	viewFix     = "fix"
-	viewSignIn  = "signin"
-	viewOffline = "offline"
-	viewError   = "error"
+	viewSearch   = "search"
+	viewCourse   = "course"
+	viewLesson   = "lesson"
+	viewMe       = "me"
+	viewInbox    = "inbox"
+	viewSearches = "searches"
+	viewSettings = "settings"
+	viewPush     = "push"
+	viewErase    = "erase"
+	viewAdmin    = "admin"
+	viewInsight  = "insight"
+	viewFix      = "fix"
+	viewSignIn   = "signin"
+	viewOffline  = "offline"
+	viewError    = "error"
 )
 
-var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewInbox, viewPush, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewOffline, viewError}
+var viewNames = []string{viewSearch, viewCourse, viewLesson, viewMe, viewInbox, viewSearches, viewSettings, viewPush, viewErase, viewAdmin, viewInsight, viewFix, viewSignIn, viewOffline, viewError}
 
 // views holds every page, parsed once for each language: a template's words are bound to its printer.
 type views struct {

@@ -47,13 +47,20 @@ type view struct {
 var views = []view{
 	{"search", "/", ""},
 	{"results", "/?q=python&level=beginner", ""},
+	{"results-in", "/?q=python&level=beginner&language=en", "learner"},
+	{"results-saved", "/?level=beginner&q=python", "learner"},
 	{"nothing", "/?q=python&level=beginner&price_max=0&language=de", ""},
 	{"course", "/courses/" + course, "learner"},
 	{"course-out", "/courses/" + course, ""},
 	{"lesson", "/courses/" + course + "/lessons/" + lesson, "learner"},
 	{"me", "/me", "learner"},
+	{"inbox", "/me/inbox", "learner"},
+	{"searches", "/me/searches", "learner"},
+	{"settings", "/me/settings", "learner"},
+	{"settings-admin", "/me/settings", "admin"},
 	{"admin", "/admin", "admin"},
 	{"insight", "/admin/search", "admin"},
+	{"push", "/admin/push", "admin"},
 	{"fix", "/admin/search/fix?q=kubernetes", "admin"},
 	{"sign-in", "/sign-in", ""},
 	{"missing", "/nowhere", ""},
@@ -201,7 +208,7 @@ type form struct {
 	values url.Values
 }
 
-// people are the sample people who sign in. The learner enrolls, finishes a lesson and keeps a course for later: "My courses" then has something to show.
+// people are the sample people who sign in. The learner enrolls, finishes a lesson, keeps a course for later and saves searches: the pages below "My courses" then have something to show.
 var people = map[string][]form{
 	"admin": nil,
 	"learner": {
@@ -209,6 +216,8 @@ var people = map[string][]form{
 		{"/courses/" + course + "/lessons/l1/done", nil},
 		{"/courses/WEB120/enroll", nil},
 		{"/courses/ML110/bookmark", url.Values{"on": {"true"}}},
+		{"/me/searches", url.Values{"query": {"q=python&level=beginner"}}},
+		{"/me/searches", url.Values{"query": {"category=computer-science&language=fr&free=true&min_rating=4"}}},
 	},
 }
 

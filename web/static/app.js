@@ -507,5 +507,13 @@ if (form() && nav?.type === "back_forward") restore();
     url.searchParams.delete("done");
     history.replaceState(history.state, "", url.pathname + url.search + url.hash);
   }
+  const zone = /** @type {HTMLInputElement|null} */ (document.getElementById("timezone")), offer = document.getElementById("zone-here");
+  if (zone && offer) { // all time zones that the browser knows, and that of this device
+    const all = Intl.supportedValuesOf?.("timeZone") || [], here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (all.length > 0) document.getElementById("zones")?.replaceChildren(...["UTC", ...all].map((name) => new Option("", name)));
+    offer.hidden = !here || here === zone.value;
+    /** @type {HTMLElement} */ (offer.querySelector("b")).textContent = here;
+    offer.addEventListener("click", () => { zone.value = here; offer.hidden = true; zone.focus(); });
+  }
   if (location.hash === "#filters") openSheet(true);
 }
