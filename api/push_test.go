@@ -21,7 +21,7 @@ func TestPushDefaults(t *testing.T) {
 	for _, bad := range []m{{"quiet_hours": "25:00-07:00"}, {"digest_at": "8"}, {"daily_cap": 101}, {"notify": m{"course_changed": "hourly"}}, {"theme": "dark"}} {
 		s.want("400 invalid-fields", ask{method: http.MethodPut, path: path, as: acme, body: bad})
 	}
-	want := m{"quiet_hours": "22:00-07:30", "digest_at": "07:00", "daily_cap": 3.0, "notify": m{"course_changed": "daily", "instructor_course": "off", "import_finished": nil}}
+	want := m{"quiet_hours": "22:00-07:30", "digest_at": "07:00", "daily_cap": 3.0, "notify": m{"course_changed": "daily", "search_match": "daily", "instructor_course": "off", "import_finished": nil}}
 	s.want("200", ask{method: http.MethodPut, path: path, as: acme, body: want})
 	for _, q := range []ask{{method: http.MethodGet, path: path, as: acme}, {method: http.MethodGet, path: path + "?org=acme", as: root}} {
 		if diff := cmp.Diff(want, s.want("200", q).json); diff != "" {
@@ -30,6 +30,19 @@ func TestPushDefaults(t *testing.T) {
 	}
 	if got := s.want("200", ask{method: http.MethodGet, path: path, as: root}); got.json["quiet_hours"] != nil {
 		t.Errorf("for all: %v", got.json)
+	}
+}
+
+// TestEveryRuleIsChosen: of every rule a learner says how soon they hear of it, and an administrator what holds for those who do not say.
+func TestEveryRuleIsChosen(t *testing.T) {
+	s := newServer(t)
+	for _, rule := range catalog.NotificationRules {
+		for path, as := range map[string]catalog.Actor{"/v2/me/preferences": learner, "/v2/push/defaults": root} {
+			got := s.want("200", ask{method: http.MethodPut, path: path, as: as, body: m{"notify": m{string(rule): "daily"}}})
+			if notify, _ := got.json["notify"].(map[string]any); notify[string(rule)] != "daily" {
+				t.Errorf("%s of %s: %v", path, rule, got.json)
+			}
+		}
 	}
 }
 

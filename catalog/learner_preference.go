@@ -31,7 +31,7 @@ type Preferences struct {
 
 	// QuietHours is when no message comes, by the learner's clock: "22:00-07:30", or "off". The inbox is filled meanwhile.
 	QuietHours string `json:"quiet_hours,omitempty"`
-	// How soon one hears of what; the saved searches say it each for itself, and SearchMatch off silences all of them.
+	// How soon one hears of what. Saved searches say it each for itself too: what either wants daily is daily, and what either silences is not told.
 	CourseChanged    Notify `json:"course_changed,omitempty"`
 	SearchMatch      Notify `json:"search_match,omitempty"`
 	InstructorCourse Notify `json:"instructor_course,omitempty"`

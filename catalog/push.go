@@ -29,20 +29,22 @@ type PushDefaults struct {
 	DigestAt         string `json:"digest_at,omitempty"`   // when what is wanted daily comes, by the learner's clock: "08:00"
 	DailyCap         int    `json:"daily_cap,omitempty"`   // messages for a learner and day, 1 to [MaxDailyCap]; 0 was not set
 	CourseChanged    Notify `json:"course_changed,omitempty"`
+	SearchMatch      Notify `json:"search_match,omitempty"` // of all saved searches, as in [Preferences]
 	InstructorCourse Notify `json:"instructor_course,omitempty"`
 	ImportFinished   Notify `json:"import_finished,omitempty"`
 }
 
-// Notify returns what is set for a rule; "" when nothing is. Saved searches speak for themselves.
+// Notify returns what is set for a rule; "" when nothing is.
 func (d *PushDefaults) Notify(rule NotificationRule) Notify {
 	switch rule {
 	case RuleCourseChanged:
 		return d.CourseChanged
+	case RuleSearchMatch:
+		return d.SearchMatch
 	case RuleInstructorCourse:
 		return d.InstructorCourse
 	case RuleImportFinished:
 		return d.ImportFinished
-	case RuleSearchMatch:
 	}
 	return ""
 }
