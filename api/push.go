@@ -122,7 +122,7 @@ func (a *API) testPush(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.cfg.Push == nil {
-		return fault.New("api.testPush", fault.NotReady)
+		return fault.New("api.testPush", fault.PushNotConfigured)
 	}
 	outcome, err := a.cfg.Push.Test(r.Context(), body.Learner, body.Device)
 	if err != nil {

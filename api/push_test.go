@@ -2,11 +2,14 @@ package api
 
 import (
 	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carrel-lms/carrel/catalog"
+	"github.com/carrel-lms/carrel/push"
 )
 
 // TestPushDefaults: administrators set them for their organization, those of the whole server for all.
@@ -56,5 +59,20 @@ func TestPushTest(t *testing.T) {
 	s.want("201", ask{method: http.MethodPut, path: "/v2/me/devices/phone", as: learner, body: m{"token": "t", "platform": "ios", "locale": "fr"}})
 	if got := s.want("200", ask{method: http.MethodPost, path: path, as: root, body: body}); got.text("outcome") != "sent" {
 		t.Errorf("%v", got.json)
+	}
+}
+
+// TestPushTestUnconfigured: without a push service the answer says what is to be set, and not that one should come again.
+func TestPushTestUnconfigured(t *testing.T) {
+	s := newServer(t, func(c *Config) {
+		var err error
+		if c.Push, err = push.Open(t.Context(), push.Config{Path: filepath.Join(t.TempDir(), "push.db"), Catalog: c.Catalog, Texts: c.Texts, Now: c.Now}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Push.Close() })
+	})
+	got := s.want("409 push-not-configured", ask{method: http.MethodPost, path: "/v2/push/test", as: root, body: m{"learner": learner.Subject, "device": "phone"}})
+	if !strings.Contains(got.text("detail"), "CARREL_FCM_PROJECT") || got.header.Get("Retry-After") != "" {
+		t.Errorf("%v %v", got.header, got.json)
 	}
 }

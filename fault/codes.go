@@ -50,10 +50,11 @@ const (
 	AlreadyExists     Code = "already-exists"
 	Conflict          Code = "conflict" // the state does not allow it; args: state
 	EnrollClosed      Code = "enrollment-closed"
-	HasDependents     Code = "has-dependents"  // other things refer to it
-	ReindexRunning    Code = "reindex-running" // the search index is being rebuilt already
-	BackupRunning     Code = "backup-running"  // one is being taken already
-	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
+	HasDependents     Code = "has-dependents"      // other things refer to it
+	ReindexRunning    Code = "reindex-running"     // the search index is being rebuilt already
+	BackupRunning     Code = "backup-running"      // one is being taken already
+	PushNotConfigured Code = "push-not-configured" // nothing can be sent to devices until somebody configures it
+	IndexShifted      Code = "index-shifted"       // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"
 	CursorBehind      Code = "cursor-behind" // there is something to be pulled first
 	PullFirst         Code = "pull-first"    // what is pushed was changed since the pull that it is based on
@@ -114,7 +115,7 @@ var kinds = map[Code]Kind{
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
 	NotFound: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
-	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict,
+	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, PushNotConfigured: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict,
 	MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
 	RangeUnsatisfied:  KindRange,

@@ -360,12 +360,12 @@ func (p *Push) dropGone(ctx context.Context) error {
 	return err
 }
 
-// Test sends a message to one device at once, beside the outbox, and returns what the service said. Errors: fault.NotReady when no service is configured;
+// Test sends a message to one device at once, beside the outbox, and returns what the service said. Errors: fault.PushNotConfigured;
 // fault.NotFound when there is no such device.
 func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.DeviceID) (Outcome, error) {
 	const op = "push.Test"
 	if p.cfg.Sender == nil {
-		return Outcome{}, fault.New(op, fault.NotReady).WithFix("no push service is configured: set CARREL_FCM_PROJECT")
+		return Outcome{}, fault.New(op, fault.PushNotConfigured).WithFix("set CARREL_FCM_PROJECT; docs/push.md says what else")
 	}
 	var wire Message
 	err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
