@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/carrel-lms/carrel/push/fcmtest"
 )
 
 // testMessage runs carrel push test, and returns what it says when it fails; "" when it does not.
@@ -34,6 +36,24 @@ func TestPushTestUnconfigured(t *testing.T) {
 	local := testMessage(t, nil, append(of, "--data", dir)...)
 	for where, said := range map[string]string{"a server": remote, "a folder": local} {
 		if !strings.Contains(said, "No push service is configured") || !strings.Contains(said, "CARREL_FCM_PROJECT") {
+			t.Errorf("of %s: %q", where, said)
+		}
+	}
+}
+
+// TestPushTestWrongDevice: whoever mistypes a device is told which there are, by a server and of a folder.
+func TestPushTestWrongDevice(t *testing.T) {
+	dir := t.TempDir()
+	root := adminToken(t, dir)
+	env := []string{"CARREL_FCM_PROJECT=" + fcmtest.Project, "CARREL_FCM_ENDPOINT=" + fcmtest.New(t).URL}
+	server := startServer(t, dir, env...)
+	send(t, http.MethodPut, server.url+"/v2/me/devices/phone", root, `{"token":"token","platform":"android"}`)
+	of := []string{"--learner", "root", "--device", "phnoe"}
+	remote := testMessage(t, nil, append(of, "--server", server.url, "--token", root)...)
+	server.kill()
+	local := testMessage(t, env, append(of, "--data", dir)...)
+	for where, said := range map[string]string{"a server": remote, "a folder": local} {
+		if !strings.Contains(said, "has no device “phnoe”. Registered are: phone.") {
 			t.Errorf("of %s: %q", where, said)
 		}
 	}

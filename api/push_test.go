@@ -55,8 +55,18 @@ func TestPushTest(t *testing.T) {
 	body := m{"learner": learner.Subject, "device": "phone"}
 	s.want("401 unauthorized", ask{method: http.MethodPost, path: path, body: body})
 	s.want("403 forbidden", ask{method: http.MethodPost, path: path, as: learner, body: body})
-	s.want("404 not-found", ask{method: http.MethodPost, path: path, as: root, body: body})
-	s.want("201", ask{method: http.MethodPut, path: "/v2/me/devices/phone", as: learner, body: m{"token": "t", "platform": "ios", "locale": "fr"}})
+	wrong := func(in, want string) {
+		t.Helper()
+		got := s.want("404 no-such-device", ask{method: http.MethodPost, path: path + "?locale=" + in, as: root, body: m{"learner": learner.Subject, "device": "tablet"}})
+		if d := got.text("detail"); !strings.Contains(d, want) {
+			t.Errorf("%q, want %q", d, want)
+		}
+	}
+	wrong("en", "The learner “lea” has no device “tablet”. Registered are: –.")
+	for _, id := range []string{"phone", "watch"} {
+		s.want("201", ask{method: http.MethodPut, path: "/v2/me/devices/" + id, as: learner, body: m{"token": id, "platform": "ios", "locale": "fr"}})
+	}
+	wrong("fr", "« tablet ». Appareils enregistrés : phone, watch. GET /v2/me/devices")
 	if got := s.want("200", ask{method: http.MethodPost, path: path, as: root, body: body}); got.text("outcome") != "sent" {
 		t.Errorf("%v", got.json)
 	}

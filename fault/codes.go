@@ -46,6 +46,7 @@ const (
 	NotEnrolled       Code = "not-enrolled"   // only the enrolled may
 	CrossOrigin       Code = "cross-origin"   // a browser sent it from another site
 	NotFound          Code = "not-found"      // or invisible
+	NoSuchDevice      Code = "no-such-device" // args: learner, device, devices (those that there are)
 	NotAllowed        Code = "method-not-allowed"
 	AlreadyExists     Code = "already-exists"
 	Conflict          Code = "conflict" // the state does not allow it; args: state
@@ -113,7 +114,7 @@ var kinds = map[Code]Kind{
 	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid, DigestMismatch: KindInvalid,
 	Unauthorized: KindUnauthorized, InvalidToken: KindUnauthorized, AccountErased: KindUnauthorized,
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
-	NotFound: KindNotFound, NotAllowed: KindMethod,
+	NotFound: KindNotFound, NoSuchDevice: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
 	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, PushNotConfigured: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict,
 	MutationGap: KindConflict, ClientReused: KindConflict,

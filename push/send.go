@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -361,7 +362,7 @@ func (p *Push) dropGone(ctx context.Context) error {
 }
 
 // Test sends a message to one device at once, beside the outbox, and returns what the service said. Errors: fault.PushNotConfigured;
-// fault.NotFound when there is no such device.
+// fault.NoSuchDevice, which names those that there are.
 func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.DeviceID) (Outcome, error) {
 	const op = "push.Test"
 	if p.cfg.Sender == nil {
@@ -374,7 +375,7 @@ func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.Devic
 			return err
 		}
 		if !ok {
-			return fault.New(op, fault.NotFound)
+			return noSuchDevice(v, op, who, id)
 		}
 		text := p.cfg.Texts.Printer(languageOf(&d.Value, catalog.Preferences{}))
 		wire = Message{
@@ -393,4 +394,17 @@ func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.Devic
 		return Outcome{}, errors.New("push: the sender did not say what became of the message")
 	}
 	return outcomes[0], nil
+}
+
+// noSuchDevice says which devices a learner has instead of the one that was asked for.
+func noSuchDevice(v *catalog.View, op string, who catalog.LearnerID, id catalog.DeviceID) error {
+	list, err := v.DevicesOf(who)
+	if err != nil {
+		return err
+	}
+	names := []string{}
+	for _, d := range list {
+		names = append(names, string(d.ID))
+	}
+	return fault.New(op, fault.NoSuchDevice, "learner", string(who), "device", string(id), "devices", first(strings.Join(names, ", "), "–"))
 }
