@@ -361,7 +361,8 @@ func (p *Push) dropGone(ctx context.Context) error {
 	return err
 }
 
-// Test sends a message to one device at once, beside the outbox, and returns what the service said. Errors: fault.PushNotConfigured;
+// Test sends a message to one device at once, beside the outbox, and returns what the service said. A device that the service does not know is removed,
+// as by any other message. Errors: fault.PushNotConfigured;
 // fault.NoSuchDevice, which names those that there are.
 func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.DeviceID) (Outcome, error) {
 	const op = "push.Test"
@@ -377,7 +378,11 @@ func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.Devic
 		if !ok {
 			return noSuchDevice(v, op, who, id)
 		}
-		text := p.cfg.Texts.Printer(languageOf(&d.Value, catalog.Preferences{}))
+		prefers, err := v.MyPreferences(who)
+		if err != nil {
+			return err
+		}
+		text := p.cfg.Texts.Printer(languageOf(&d.Value, prefers))
 		wire = Message{
 			Token: d.Value.Token, Platform: d.Value.Platform, Title: text.Text("notification.test.title", nil), Body: text.Text("notification.test.body", nil),
 			Channel: "test", Collapse: "test", TTL: time.Hour, Data: map[string]string{"type": "test"}, Link: p.link("/me/inbox"),
@@ -387,13 +392,30 @@ func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.Devic
 	if err != nil {
 		return Outcome{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.pace.sending)
+	sending, cancel := context.WithTimeout(ctx, p.pace.sending)
 	defer cancel()
-	outcomes := p.cfg.Sender.Send(ctx, []Message{wire})
+	outcomes := p.cfg.Sender.Send(sending, []Message{wire})
 	if len(outcomes) != 1 {
 		return Outcome{}, errors.New("push: the sender did not say what became of the message")
 	}
-	return outcomes[0], nil
+	if why := outcomes[0].Reason; why == ReasonUnregistered || why == ReasonMismatch {
+		err = p.forget(ctx, deviceKey(who, id), wire.Token)
+	}
+	return outcomes[0], err
+}
+
+// forget removes a device whose token the service does not know, with what waits for it. A kill in between leaves the rest to [Push.dropGone].
+func (p *Push) forget(ctx context.Context, key, token string) error {
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		if err := tx.Bucket(bucketGone).Put([]byte(key), []byte(tokenHash(token))); err != nil {
+			return err
+		}
+		return dropMessages(tx, join(key, ""))
+	})
+	if err != nil {
+		return err
+	}
+	return p.dropGone(ctx)
 }
 
 // noSuchDevice says which devices a learner has instead of the one that was asked for.
