@@ -94,6 +94,9 @@ func (a *API) putPushDefaults(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if n := body.DailyCap; n != nil && *n == 0 { // to the catalog 0 is what was not set, to the caller no message at all
+		return fault.Invalid("api.putPushDefaults", fault.BadField("/daily_cap", fault.OutOfRange, "is 0", "min", 1, "max", catalog.MaxDailyCap))
+	}
 	err = a.update(w, r, func(tx *catalog.Tx) error { return tx.PutPushDefaults(pushOrg(r), body.stored()) })
 	if err != nil {
 		return err

@@ -86,3 +86,34 @@ func TestPushTestUnconfigured(t *testing.T) {
 		t.Errorf("%v %v", got.header, got.json)
 	}
 }
+
+// TestFieldsOfPush: what is wrong with a field of devices, preferences and defaults is said where it is.
+func TestFieldsOfPush(t *testing.T) {
+	s := newServer(t)
+	const preferences, defaults = "/v2/me/preferences", "/v2/push/defaults"
+	for _, tt := range []struct {
+		path          string
+		body          m
+		pointer, code string
+		details       []string // in English, French and Chinese; none: any
+	}{
+		{preferences, m{"notify": m{"course_changed": "hourly"}}, "/notify/course_changed", "bad-value", nil},
+		{defaults, m{"notify": m{"search_match": "hourly"}}, "/notify/search_match", "bad-value", nil},
+		{defaults, m{"daily_cap": 0}, "/daily_cap", "out-of-range", []string{"Must be between 1 and 100.", "Doit être compris entre 1 et 100.", "必须介于 1 和 100 之间。"}},
+		{defaults, m{"daily_cap": -1}, "/daily_cap", "out-of-range", []string{"Must be between 1 and 100."}},
+		{defaults, m{"daily_cap": 101}, "/daily_cap", "out-of-range", []string{"Must be between 1 and 100."}},
+	} {
+		for i, locale := range []string{"en", "fr", "zh-Hans"} {
+			got := s.want("400 invalid-fields", ask{method: http.MethodPut, path: tt.path + "?locale=" + locale, as: root, body: tt.body})
+			list, _ := got.json["errors"].([]any)
+			if len(list) != 1 {
+				t.Fatalf("%s %v: %s", tt.path, tt.body, got.body)
+			}
+			field, _ := list[0].(m)
+			detail, _ := field["detail"].(string)
+			if field["pointer"] != tt.pointer || field["code"] != tt.code || i < len(tt.details) && !strings.Contains(detail, tt.details[i]) {
+				t.Errorf("%s %v, in %s: %v", tt.path, tt.body, locale, field)
+			}
+		}
+	}
+}

@@ -152,7 +152,7 @@ func (p *problems) preferences(given Preferences) Preferences {
 	}
 	p.quietHours("/quiet_hours", given.QuietHours)
 	for _, rule := range NotificationRules {
-		p.notify("/"+string(rule), *given.Notify(rule))
+		p.notify(rule, *given.Notify(rule))
 	}
 	return given
 }

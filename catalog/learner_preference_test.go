@@ -54,7 +54,7 @@ func TestPreferencesRefused(t *testing.T) {
 		{"a region", Preferences{Locale: "fr-CA"}, "/locale", fault.BadLocale},
 		{"no language", Preferences{Locale: "*"}, "/locale", fault.BadLocale},
 		{"no span", Preferences{QuietHours: "22-7"}, "/quiet_hours", fault.BadValue},
-		{"no way", Preferences{InstructorCourse: "hourly"}, "/instructor_course", fault.BadValue},
+		{"no way", Preferences{InstructorCourse: "hourly"}, "/notify/instructor_course", fault.BadValue},
 		{"no zone", Preferences{Timezone: "Mars/Olympus"}, "/timezone", fault.BadValue},
 		{"this machine's", Preferences{Timezone: "Local"}, "/timezone", fault.BadValue},
 		{"this machine's file", Preferences{Timezone: "posix/Europe/Paris"}, "/timezone", fault.BadValue},

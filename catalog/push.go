@@ -89,9 +89,11 @@ func (tx *Tx) PutPushDefaults(org OrgID, d PushDefaults) error {
 	if _, ok := minuteOfDay(d.DigestAt); d.DigestAt != "" && !ok {
 		p.add("/digest_at", fault.BadValue, "is no time of day", "allowed", "00:00 … 23:59")
 	}
-	p.between("/daily_cap", d.DailyCap, 0, MaxDailyCap)
+	if d.DailyCap != 0 {
+		p.between("/daily_cap", d.DailyCap, 1, MaxDailyCap)
+	}
 	for _, rule := range NotificationRules {
-		p.notify("/"+string(rule), d.Notify(rule))
+		p.notify(rule, d.Notify(rule))
 	}
 	if err := p.err(op); err != nil {
 		return err
@@ -100,12 +102,12 @@ func (tx *Tx) PutPushDefaults(org OrgID, d PushDefaults) error {
 	return err
 }
 
-// notify refuses what is no way to be notified; "" is none that was chosen.
-func (p *problems) notify(pointer string, n Notify) {
+// notify refuses what is no way to be notified of a rule; "" is none that was chosen.
+func (p *problems) notify(rule NotificationRule, n Notify) {
 	switch n {
 	case "", NotifyInstant, NotifyDaily, NotifyOff:
 	default:
-		p.add(pointer, fault.BadValue, "is not instant, daily or off", "allowed", "instant, daily, off")
+		p.add("/notify/"+string(rule), fault.BadValue, "is not instant, daily or off", "allowed", "instant, daily, off")
 	}
 }
 
