@@ -90,7 +90,9 @@ func TestPushTestUnconfigured(t *testing.T) {
 // TestFieldsOfPush: what is wrong with a field of devices, preferences and defaults is said where it is.
 func TestFieldsOfPush(t *testing.T) {
 	s := newServer(t)
-	const preferences, defaults = "/v2/me/preferences", "/v2/push/defaults"
+	const preferences, defaults, device = "/v2/me/preferences", "/v2/push/defaults", "/v2/me/devices/phone"
+	zone := []string{"IANA time zone, for example Europe/Paris", "fuseau horaire de l’IANA", "IANA 时区名称，例如 Europe/Paris"}
+	token := []string{"registration token", "jeton d’enregistrement", "注册令牌"}
 	for _, tt := range []struct {
 		path          string
 		body          m
@@ -100,6 +102,10 @@ func TestFieldsOfPush(t *testing.T) {
 		{preferences, m{"notify": m{"course_changed": "hourly"}}, "/notify/course_changed", "bad-value", nil},
 		{defaults, m{"notify": m{"search_match": "hourly"}}, "/notify/search_match", "bad-value", nil},
 		{defaults, m{"daily_cap": 0}, "/daily_cap", "out-of-range", []string{"Must be between 1 and 100.", "Doit être compris entre 1 et 100.", "必须介于 1 和 100 之间。"}},
+		{preferences, m{"timezone": "Paris"}, "/timezone", "bad-timezone", zone},
+		{device, m{"token": "t", "platform": "ios", "timezone": "Paris"}, "/timezone", "bad-timezone", zone},
+		{device, m{"token": "a b", "platform": "ios"}, "/token", "bad-token", token},
+		{device, m{"token": "clé", "platform": "ios"}, "/token", "bad-token", token},
 		{defaults, m{"daily_cap": -1}, "/daily_cap", "out-of-range", []string{"Must be between 1 and 100."}},
 		{defaults, m{"daily_cap": 101}, "/daily_cap", "out-of-range", []string{"Must be between 1 and 100."}},
 	} {

@@ -111,7 +111,7 @@ func (v *View) MyPreferences(who LearnerID) (p Preferences, err error) {
 }
 
 // PutPreferences replaces what a learner prefers: what p leaves out is deleted, what is the same already appends nothing. The learner or an
-// administrator may. fault.InvalidFields with fault.BadLocale or fault.BadValue.
+// administrator may. fault.InvalidFields with fault.BadLocale, fault.BadTimezone or fault.BadValue.
 func (tx *Tx) PutPreferences(who LearnerID, p Preferences) error {
 	const op = "catalog.PutPreferences"
 	if err := tx.mayActFor(op, who); err != nil {
@@ -159,7 +159,7 @@ func (p *problems) preferences(given Preferences) Preferences {
 
 // timezone refuses a time zone.
 func (p *problems) timezone(pointer string) {
-	p.add(pointer, fault.BadValue, "is no IANA time zone", "allowed", "UTC, Europe/Paris, Asia/Shanghai, America/New_York …")
+	p.add(pointer, fault.BadTimezone, "is no IANA time zone, as Europe/Paris is")
 }
 
 // validTimezone reports whether a name is one of the IANA database. What a machine keeps beside it is good on that machine only.

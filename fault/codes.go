@@ -90,9 +90,11 @@ const (
 	BadID        Code = "bad-id"
 	BadURL       Code = "bad-url"
 	BadLocale    Code = "bad-locale"
-	BadValue     Code = "bad-value"  // args: allowed
-	BadFilter    Code = "bad-filter" // of InstantSearch; args: value (where it cannot be read)
-	BadQuery     Code = "bad-query"  // the parameters of a saved search; args: name, reason, and those of the reason
+	BadTimezone  Code = "bad-timezone" // no name of the IANA database
+	BadToken     Code = "bad-token"    // of a push service
+	BadValue     Code = "bad-value"    // args: allowed
+	BadFilter    Code = "bad-filter"   // of InstantSearch; args: value (where it cannot be read)
+	BadQuery     Code = "bad-query"    // the parameters of a saved search; args: name, reason, and those of the reason
 	BadEncoding  Code = "bad-encoding"
 	UnknownField Code = "unknown-field"
 	UnknownRef   Code = "unknown-reference" // args: id
@@ -138,8 +140,8 @@ func (c Code) Kind() Kind {
 
 // FieldCodes lists the codes that a field can carry, for the test that every text exists.
 var FieldCodes = []Code{
-	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue, BadFilter, BadQuery,
-	BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
+	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadTimezone, BadToken, BadValue, BadFilter,
+	BadQuery, BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
 	BrokenQuote, Duplicate, NoWord, TooManyWords,
 }
 
