@@ -29,6 +29,9 @@ func (p program) push(ctx context.Context, args []string) error {
 	if len(words) != 1 || words[0] != "test" || *device == "" || *learner == "" {
 		return f.wrong("say what to do: test, with --device and --learner")
 	}
+	if err := f.base("fcm-endpoint", *endpoint); err != nil {
+		return err
+	}
 	var said struct {
 		Outcome push.Reason `json:"outcome"`
 		Detail  string      `json:"detail"`

@@ -225,6 +225,9 @@ func (p program) serve(ctx context.Context, args []string) error {
 	if o.maxFile < 0 || o.maxFile > catalog.MaxAssetSize>>20 {
 		return f.wrong("--max-file-mb: from 0 to %d", int64(catalog.MaxAssetSize>>20))
 	}
+	if err := f.base("fcm-endpoint", o.fcmEndpoint); err != nil {
+		return err
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return f.wrong("--log-level: %v", err)
