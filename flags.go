@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -119,6 +120,18 @@ func (f *flags) parse(args []string) ([]string, error) {
 func (f *flags) wrong(format string, args ...any) error {
 	_, _ = fmt.Fprintf(f.stderr, "carrel %s: %s\nusage: carrel %s\nall flags: carrel %s --help\n", f.Name(), fmt.Sprintf(format, args...), f.usage, f.Name())
 	return errUsage
+}
+
+// base refuses what is no base URL of a service; "" is none. Flags and variables are both named, as it may come from either.
+func (f *flags) base(name, value string) error {
+	if value == "" {
+		return nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+		return f.wrong("--%s (or %s): %q is no base URL: that is http:// or https:// and a host, without ? and #, for example http://127.0.0.1:9099", name, envName(name), value)
+	}
+	return nil
 }
 
 func (f *flags) help() {

@@ -29,6 +29,9 @@ func (p program) push(ctx context.Context, args []string) error {
 	if len(words) != 1 || words[0] != "test" || *device == "" || *learner == "" {
 		return f.wrong("say what to do: test, with --device and --learner")
 	}
+	if err := f.base("fcm-endpoint", *endpoint); err != nil {
+		return err
+	}
 	var said struct {
 		Outcome push.Reason `json:"outcome"`
 		Detail  string      `json:"detail"`
@@ -49,7 +52,11 @@ func (p program) push(ctx context.Context, args []string) error {
 		}
 		said.Outcome, said.Detail = outcome.Reason, outcome.Detail
 	}
-	if said.Outcome != push.Sent {
+	switch said.Outcome {
+	case push.Sent:
+	case push.ReasonUnregistered, push.ReasonMismatch:
+		return fmt.Errorf("the push service does not know this device, which is removed until its app registers it again: %s: %s", said.Outcome, said.Detail)
+	default:
 		return fmt.Errorf("the push service refused it: %s: %s", said.Outcome, said.Detail)
 	}
 	_, err = fmt.Fprintln(p.stdout, "the push service took the message; the device shows it when it is on")

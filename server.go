@@ -225,6 +225,9 @@ func (p program) serve(ctx context.Context, args []string) error {
 	if o.maxFile < 0 || o.maxFile > catalog.MaxAssetSize>>20 {
 		return f.wrong("--max-file-mb: from 0 to %d", int64(catalog.MaxAssetSize>>20))
 	}
+	if err := f.base("fcm-endpoint", o.fcmEndpoint); err != nil {
+		return err
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return f.wrong("--log-level: %v", err)
@@ -477,7 +480,7 @@ var (
 	descFiles  = prometheus.NewDesc("carrel_files_bytes", "Size of the files of courses when unused ones were last looked for, by whether a course has them.", []string{"state"}, nil)
 	descOld    = prometheus.NewDesc("carrel_index_outdated", "1 while an index serves that another version of the program wrote.", nil, nil)
 	descQueued = prometheus.NewDesc("carrel_push_queued", "Messages that wait to be sent.", nil, nil)
-	descOldest = prometheus.NewDesc("carrel_push_oldest_seconds", "How old the news is of the message that is due first; 0 when none waits.", nil, nil)
+	descOldest = prometheus.NewDesc("carrel_push_oldest_seconds", "For how long what waits longest should have been told or sent; 0 when nothing is late.", nil, nil)
 	descDead   = prometheus.NewDesc("carrel_push_dead_letters", "Messages that will not be sent, of those that are kept.", nil, nil)
 	descBuild  = prometheus.NewDesc("carrel_reindex_state", "1 for the state of the last rebuild of the search index.", []string{"state"}, nil)
 )

@@ -206,6 +206,7 @@ func text(p *locales.Printer, id string, args map[string]any) string {
 		"retry_after": defaultRetry, "position": 1, "max": "…", "min": "…", "limit": "…", "name": "…", "value": "…", "id": "…",
 		"reason": p.Text("reason.unknown", nil), "allowed": "…", "want": p.Text("reason.documented", nil), "got": "…",
 		"language": "…", "other": "…", "state": "…", "last_mutation": "…",
+		"learner": "…", "device": "…", "devices": "…",
 	}
 	for k, v := range args {
 		if s := placeholderValue(p, v); s != "" {

@@ -20,6 +20,7 @@ type pushDefaults struct {
 // pushNotices says how soon one hears of what; null is not set.
 type pushNotices struct {
 	CourseChanged    *catalog.Notify `json:"course_changed"`
+	SearchMatch      *catalog.Notify `json:"search_match"`
 	InstructorCourse *catalog.Notify `json:"instructor_course"`
 	ImportFinished   *catalog.Notify `json:"import_finished"`
 }
@@ -27,7 +28,7 @@ type pushNotices struct {
 func showPushDefaults(d catalog.PushDefaults) pushDefaults {
 	shown := pushDefaults{
 		QuietHours: orNil(d.QuietHours), DigestAt: orNil(d.DigestAt),
-		Notify: pushNotices{notifyOrNil(d.CourseChanged), notifyOrNil(d.InstructorCourse), notifyOrNil(d.ImportFinished)},
+		Notify: pushNotices{notifyOrNil(d.CourseChanged), notifyOrNil(d.SearchMatch), notifyOrNil(d.InstructorCourse), notifyOrNil(d.ImportFinished)},
 	}
 	if d.DailyCap > 0 {
 		shown.DailyCap = &d.DailyCap
@@ -53,7 +54,8 @@ func orZero[T any](p *T) (value T) {
 func (d *pushDefaults) stored() catalog.PushDefaults {
 	return catalog.PushDefaults{
 		QuietHours: orZero(d.QuietHours), DigestAt: orZero(d.DigestAt), DailyCap: orZero(d.DailyCap),
-		CourseChanged: orZero(d.Notify.CourseChanged), InstructorCourse: orZero(d.Notify.InstructorCourse), ImportFinished: orZero(d.Notify.ImportFinished),
+		CourseChanged: orZero(d.Notify.CourseChanged), SearchMatch: orZero(d.Notify.SearchMatch),
+		InstructorCourse: orZero(d.Notify.InstructorCourse), ImportFinished: orZero(d.Notify.ImportFinished),
 	}
 }
 
@@ -92,6 +94,9 @@ func (a *API) putPushDefaults(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if n := body.DailyCap; n != nil && *n == 0 { // to the catalog 0 is what was not set, to the caller no message at all
+		return fault.Invalid("api.putPushDefaults", fault.BadField("/daily_cap", fault.OutOfRange, "is 0", "min", 1, "max", catalog.MaxDailyCap))
+	}
 	err = a.update(w, r, func(tx *catalog.Tx) error { return tx.PutPushDefaults(pushOrg(r), body.stored()) })
 	if err != nil {
 		return err
@@ -120,7 +125,7 @@ func (a *API) testPush(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.cfg.Push == nil {
-		return fault.New("api.testPush", fault.NotReady)
+		return fault.New("api.testPush", fault.PushNotConfigured)
 	}
 	outcome, err := a.cfg.Push.Test(r.Context(), body.Learner, body.Device)
 	if err != nil {

@@ -120,7 +120,7 @@ func (p *problems) device(d Device) Device {
 	case len(d.Token) > maxDeviceToken:
 		p.tooLong("/token", maxDeviceToken)
 	case !printable:
-		p.add("/token", fault.BadEncoding, "is not of printable ASCII without spaces")
+		p.add("/token", fault.BadToken, "has a space or another character that is not printable ASCII")
 	}
 	switch d.Platform {
 	case PlatformAndroid, PlatformIOS, PlatformWeb:

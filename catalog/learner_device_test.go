@@ -117,11 +117,11 @@ func TestDevicesRefused(t *testing.T) {
 		{"a bad id", "a b", phone("one"), "/id", fault.BadID},
 		{"no token", "p", phone(""), "/token", fault.Required},
 		{"a long token", "p", phone(strings.Repeat("t", maxDeviceToken+1)), "/token", fault.TooLong},
-		{"a token with a space", "p", phone("secret token"), "/token", fault.BadEncoding},
-		{"a token with a letter of a language", "p", phone("secrét"), "/token", fault.BadEncoding},
+		{"a token with a space", "p", phone("secret token"), "/token", fault.BadToken},
+		{"a token with a letter of a language", "p", phone("secrét"), "/token", fault.BadToken},
 		{"another platform", "p", with(func(d *Device) { d.Platform = "fax" }), "/platform", fault.BadValue},
 		{"no language", "p", with(func(d *Device) { d.Locale = "?" }), "/locale", fault.BadLocale},
-		{"no time zone", "p", with(func(d *Device) { d.Timezone = "Mars/Olympus" }), "/timezone", fault.BadValue},
+		{"no time zone", "p", with(func(d *Device) { d.Timezone = "Mars/Olympus" }), "/timezone", fault.BadTimezone},
 		{"a long version", "p", with(func(d *Device) { d.AppVersion = strings.Repeat("1", maxAppVersion+1) }), "/app_version", fault.TooLong},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

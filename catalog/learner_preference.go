@@ -31,7 +31,7 @@ type Preferences struct {
 
 	// QuietHours is when no message comes, by the learner's clock: "22:00-07:30", or "off". The inbox is filled meanwhile.
 	QuietHours string `json:"quiet_hours,omitempty"`
-	// How soon one hears of what; the saved searches say it each for itself, and SearchMatch off silences all of them.
+	// How soon one hears of what. Saved searches say it each for itself too: what either wants daily is daily, and what either silences is not told.
 	CourseChanged    Notify `json:"course_changed,omitempty"`
 	SearchMatch      Notify `json:"search_match,omitempty"`
 	InstructorCourse Notify `json:"instructor_course,omitempty"`
@@ -111,7 +111,7 @@ func (v *View) MyPreferences(who LearnerID) (p Preferences, err error) {
 }
 
 // PutPreferences replaces what a learner prefers: what p leaves out is deleted, what is the same already appends nothing. The learner or an
-// administrator may. fault.InvalidFields with fault.BadLocale or fault.BadValue.
+// administrator may. fault.InvalidFields with fault.BadLocale, fault.BadTimezone or fault.BadValue.
 func (tx *Tx) PutPreferences(who LearnerID, p Preferences) error {
 	const op = "catalog.PutPreferences"
 	if err := tx.mayActFor(op, who); err != nil {
@@ -152,14 +152,14 @@ func (p *problems) preferences(given Preferences) Preferences {
 	}
 	p.quietHours("/quiet_hours", given.QuietHours)
 	for _, rule := range NotificationRules {
-		p.notify("/"+string(rule), *given.Notify(rule))
+		p.notify(rule, *given.Notify(rule))
 	}
 	return given
 }
 
 // timezone refuses a time zone.
 func (p *problems) timezone(pointer string) {
-	p.add(pointer, fault.BadValue, "is no IANA time zone", "allowed", "UTC, Europe/Paris, Asia/Shanghai, America/New_York …")
+	p.add(pointer, fault.BadTimezone, "is no IANA time zone, as Europe/Paris is")
 }
 
 // validTimezone reports whether a name is one of the IANA database. What a machine keeps beside it is good on that machine only.

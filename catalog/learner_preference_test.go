@@ -54,13 +54,13 @@ func TestPreferencesRefused(t *testing.T) {
 		{"a region", Preferences{Locale: "fr-CA"}, "/locale", fault.BadLocale},
 		{"no language", Preferences{Locale: "*"}, "/locale", fault.BadLocale},
 		{"no span", Preferences{QuietHours: "22-7"}, "/quiet_hours", fault.BadValue},
-		{"no way", Preferences{InstructorCourse: "hourly"}, "/instructor_course", fault.BadValue},
-		{"no zone", Preferences{Timezone: "Mars/Olympus"}, "/timezone", fault.BadValue},
-		{"this machine's", Preferences{Timezone: "Local"}, "/timezone", fault.BadValue},
-		{"this machine's file", Preferences{Timezone: "posix/Europe/Paris"}, "/timezone", fault.BadValue},
-		{"a path", Preferences{Timezone: "../../etc/passwd"}, "/timezone", fault.BadValue},
-		{"a folder", Preferences{Timezone: "Europe"}, "/timezone", fault.BadValue},
-		{"too long", Preferences{Timezone: strings.Repeat("a", maxTimezone+1)}, "/timezone", fault.BadValue},
+		{"no way", Preferences{InstructorCourse: "hourly"}, "/notify/instructor_course", fault.BadValue},
+		{"no zone", Preferences{Timezone: "Mars/Olympus"}, "/timezone", fault.BadTimezone},
+		{"this machine's", Preferences{Timezone: "Local"}, "/timezone", fault.BadTimezone},
+		{"this machine's file", Preferences{Timezone: "posix/Europe/Paris"}, "/timezone", fault.BadTimezone},
+		{"a path", Preferences{Timezone: "../../etc/passwd"}, "/timezone", fault.BadTimezone},
+		{"a folder", Preferences{Timezone: "Europe"}, "/timezone", fault.BadTimezone},
+		{"too long", Preferences{Timezone: strings.Repeat("a", maxTimezone+1)}, "/timezone", fault.BadTimezone},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			wantField(t, do(t, c, learner, func(tx *Tx) error { return tx.PutPreferences("lea", tc.p) }), tc.pointer, tc.code)

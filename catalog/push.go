@@ -23,6 +23,8 @@ const (
 	quietOff = "off"
 	// usualDigest is when digests come where nobody set anything: with the first look at the phone.
 	usualDigest = "08:00"
+	// usualDailyCap is how many messages a device shows a day where nobody set anything. Beyond about ten, people switch all of them off.
+	usualDailyCap = 10
 )
 
 // PushDefaults is what holds for the learners of an organization who prefer nothing themselves. A field that is empty was not set: then what holds for
@@ -30,22 +32,24 @@ const (
 type PushDefaults struct {
 	QuietHours       string `json:"quiet_hours,omitempty"` // as in [Preferences]
 	DigestAt         string `json:"digest_at,omitempty"`   // when what is wanted daily comes, by the learner's clock: "08:00"
-	DailyCap         int    `json:"daily_cap,omitempty"`   // messages for a learner and day, 1 to [MaxDailyCap]; 0 was not set
+	DailyCap         int    `json:"daily_cap,omitempty"`   // messages for a device and day, 1 to [MaxDailyCap]; 0 was not set
 	CourseChanged    Notify `json:"course_changed,omitempty"`
+	SearchMatch      Notify `json:"search_match,omitempty"` // of all saved searches, as in [Preferences]
 	InstructorCourse Notify `json:"instructor_course,omitempty"`
 	ImportFinished   Notify `json:"import_finished,omitempty"`
 }
 
-// Notify returns what is set for a rule; "" when nothing is. Saved searches speak for themselves.
+// Notify returns what is set for a rule; "" when nothing is.
 func (d *PushDefaults) Notify(rule NotificationRule) Notify {
 	switch rule {
 	case RuleCourseChanged:
 		return d.CourseChanged
+	case RuleSearchMatch:
+		return d.SearchMatch
 	case RuleInstructorCourse:
 		return d.InstructorCourse
 	case RuleImportFinished:
 		return d.ImportFinished
-	case RuleSearchMatch:
 	}
 	return ""
 }
@@ -56,8 +60,8 @@ func (v *View) PushDefaultsOf(org OrgID) (PushDefaults, error) {
 	return s.Value, err
 }
 
-// PushDefaultsIn returns what holds in an organization for those who prefer nothing themselves, with every field filled but DailyCap: as it was set there,
-// else for everyone, else as it is where nobody set anything.
+// PushDefaultsIn returns what holds in an organization for those who prefer nothing themselves, with every field filled: as it was set there, else for everyone, else
+// as it is where nobody set anything.
 func (v *View) PushDefaultsIn(org OrgID) (PushDefaults, error) {
 	own, err := v.PushDefaultsOf(org)
 	if err != nil {
@@ -65,8 +69,9 @@ func (v *View) PushDefaultsIn(org OrgID) (PushDefaults, error) {
 	}
 	all, err := v.PushDefaultsOf("")
 	return PushDefaults{
-		QuietHours: cmp.Or(own.QuietHours, all.QuietHours, quietOff), DigestAt: cmp.Or(own.DigestAt, all.DigestAt, usualDigest), DailyCap: cmp.Or(own.DailyCap, all.DailyCap),
+		QuietHours: cmp.Or(own.QuietHours, all.QuietHours, quietOff), DigestAt: cmp.Or(own.DigestAt, all.DigestAt, usualDigest), DailyCap: cmp.Or(own.DailyCap, all.DailyCap, usualDailyCap),
 		CourseChanged:    cmp.Or(own.CourseChanged, all.CourseChanged, NotifyInstant),
+		SearchMatch:      cmp.Or(own.SearchMatch, all.SearchMatch, NotifyInstant),
 		InstructorCourse: cmp.Or(own.InstructorCourse, all.InstructorCourse, NotifyInstant),
 		ImportFinished:   cmp.Or(own.ImportFinished, all.ImportFinished, NotifyInstant),
 	}, err
@@ -106,9 +111,11 @@ func (tx *Tx) PutPushDefaults(org OrgID, d PushDefaults) error {
 	if _, ok := minuteOfDay(d.DigestAt); d.DigestAt != "" && !ok {
 		p.add("/digest_at", fault.BadValue, "is no time of day", "allowed", "00:00 … 23:59")
 	}
-	p.between("/daily_cap", d.DailyCap, 0, MaxDailyCap)
+	if d.DailyCap != 0 {
+		p.between("/daily_cap", d.DailyCap, 1, MaxDailyCap)
+	}
 	for _, rule := range NotificationRules {
-		p.notify("/"+string(rule), d.Notify(rule))
+		p.notify(rule, d.Notify(rule))
 	}
 	if err := p.err(op); err != nil {
 		return err
@@ -117,12 +124,12 @@ func (tx *Tx) PutPushDefaults(org OrgID, d PushDefaults) error {
 	return err
 }
 
-// notify refuses what is no way to be notified; "" is none that was chosen.
-func (p *problems) notify(pointer string, n Notify) {
+// notify refuses what is no way to be notified of a rule; "" is none that was chosen.
+func (p *problems) notify(rule NotificationRule, n Notify) {
 	switch n {
 	case "", NotifyInstant, NotifyDaily, NotifyOff:
 	default:
-		p.add(pointer, fault.BadValue, "is not instant, daily or off", "allowed", "instant, daily, off")
+		p.add("/notify/"+string(rule), fault.BadValue, "is not instant, daily or off", "allowed", "instant, daily, off")
 	}
 }
 

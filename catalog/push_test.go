@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,20 +45,22 @@ func TestPushDefaults(t *testing.T) {
 		org  OrgID
 		d    PushDefaults
 		want fault.Code
+		at   string // the field that is refused
 	}{
-		"anonymous":       {Actor{}, "", PushDefaults{}, fault.Unauthorized},
-		"a learner":       {learner, "", PushDefaults{}, fault.Forbidden},
-		"for all":         {boss, "", PushDefaults{}, fault.Forbidden},
-		"of others":       {boss, "other", PushDefaults{}, fault.Forbidden},
-		"no span":         {boss, "acme", PushDefaults{QuietHours: "late"}, fault.InvalidFields},
-		"no time":         {boss, "acme", PushDefaults{DigestAt: "25:00"}, fault.InvalidFields},
-		"too many":        {boss, "acme", PushDefaults{DailyCap: MaxDailyCap + 1}, fault.InvalidFields},
-		"no way":          {boss, "acme", PushDefaults{ImportFinished: "hourly"}, fault.InvalidFields},
-		"no organization": {admin, "a/b", PushDefaults{}, fault.InvalidFields},
+		"anonymous":       {Actor{}, "", PushDefaults{}, fault.Unauthorized, ""},
+		"a learner":       {learner, "", PushDefaults{}, fault.Forbidden, ""},
+		"for all":         {boss, "", PushDefaults{}, fault.Forbidden, ""},
+		"of others":       {boss, "other", PushDefaults{}, fault.Forbidden, ""},
+		"no span":         {boss, "acme", PushDefaults{QuietHours: "late"}, fault.InvalidFields, "/quiet_hours"},
+		"no time":         {boss, "acme", PushDefaults{DigestAt: "25:00"}, fault.InvalidFields, "/digest_at"},
+		"too many":        {boss, "acme", PushDefaults{DailyCap: MaxDailyCap + 1}, fault.InvalidFields, "/daily_cap"},
+		"fewer than none": {boss, "acme", PushDefaults{DailyCap: -1}, fault.InvalidFields, "/daily_cap"},
+		"no way":          {boss, "acme", PushDefaults{ImportFinished: "hourly"}, fault.InvalidFields, "/notify/import_finished"},
+		"no organization": {admin, "a/b", PushDefaults{}, fault.InvalidFields, "/org"},
 	} {
 		_, err := c.Update(t.Context(), tc.as, func(tx *Tx) error { return tx.PutPushDefaults(tc.org, tc.d) })
-		if !fault.Is(err, tc.want) {
-			t.Errorf("%s: %v, want %s", name, err, tc.want)
+		if !fault.Is(err, tc.want) || tc.at != "" && !strings.Contains(err.Error(), "; "+tc.at+": ") {
+			t.Errorf("%s: %v, want %s %s", name, err, tc.want, tc.at)
 		}
 	}
 }
@@ -107,13 +110,13 @@ func TestLearnersOf(t *testing.T) {
 func TestPushDefaultsIn(t *testing.T) {
 	c := world(t)
 	must(t, c, admin, func(tx *Tx) error {
-		if err := tx.PutPushDefaults("acme", PushDefaults{DigestAt: "07:30", CourseChanged: NotifyDaily}); err != nil {
+		if err := tx.PutPushDefaults("acme", PushDefaults{DigestAt: "07:30", CourseChanged: NotifyDaily, SearchMatch: NotifyDaily}); err != nil {
 			return err
 		}
 		return tx.PutPushDefaults("", PushDefaults{QuietHours: "22:00-07:00", DailyCap: 7, CourseChanged: NotifyOff})
 	})
-	everyone := PushDefaults{"22:00-07:00", "08:00", 7, NotifyOff, NotifyInstant, NotifyInstant}
-	for org, want := range map[OrgID]PushDefaults{"acme": {"22:00-07:00", "07:30", 7, NotifyDaily, NotifyInstant, NotifyInstant}, "": everyone, "other": everyone} {
+	everyone := PushDefaults{"22:00-07:00", "08:00", 7, NotifyOff, NotifyInstant, NotifyInstant, NotifyInstant}
+	for org, want := range map[OrgID]PushDefaults{"acme": {"22:00-07:00", "07:30", 7, NotifyDaily, NotifyDaily, NotifyInstant, NotifyInstant}, "": everyone, "other": everyone} {
 		if d := cmp.Diff(want, look(t, c, func(v *View) (PushDefaults, error) { return v.PushDefaultsIn(org) })); d != "" {
 			t.Errorf("%q: %s", org, d)
 		}

@@ -46,14 +46,16 @@ const (
 	NotEnrolled       Code = "not-enrolled"   // only the enrolled may
 	CrossOrigin       Code = "cross-origin"   // a browser sent it from another site
 	NotFound          Code = "not-found"      // or invisible
+	NoSuchDevice      Code = "no-such-device" // args: learner, device, devices (those that there are)
 	NotAllowed        Code = "method-not-allowed"
 	AlreadyExists     Code = "already-exists"
 	Conflict          Code = "conflict" // the state does not allow it; args: state
 	EnrollClosed      Code = "enrollment-closed"
-	HasDependents     Code = "has-dependents"  // other things refer to it
-	ReindexRunning    Code = "reindex-running" // the search index is being rebuilt already
-	BackupRunning     Code = "backup-running"  // one is being taken already
-	IndexShifted      Code = "index-shifted"   // the rebuilt index answers too differently; args: documents, totals, first (percent), field
+	HasDependents     Code = "has-dependents"      // other things refer to it
+	ReindexRunning    Code = "reindex-running"     // the search index is being rebuilt already
+	BackupRunning     Code = "backup-running"      // one is being taken already
+	PushNotConfigured Code = "push-not-configured" // nothing can be sent to devices until somebody configures it
+	IndexShifted      Code = "index-shifted"       // the rebuilt index answers too differently; args: documents, totals, first (percent), field
 	CursorExpired     Code = "cursor-expired"
 	CursorBehind      Code = "cursor-behind" // there is something to be pulled first
 	PullFirst         Code = "pull-first"    // what is pushed was changed since the pull that it is based on
@@ -88,9 +90,11 @@ const (
 	BadID        Code = "bad-id"
 	BadURL       Code = "bad-url"
 	BadLocale    Code = "bad-locale"
-	BadValue     Code = "bad-value"  // args: allowed
-	BadFilter    Code = "bad-filter" // of InstantSearch; args: value (where it cannot be read)
-	BadQuery     Code = "bad-query"  // the parameters of a saved search; args: name, reason, and those of the reason
+	BadTimezone  Code = "bad-timezone" // no name of the IANA database
+	BadToken     Code = "bad-token"    // of a push service
+	BadValue     Code = "bad-value"    // args: allowed
+	BadFilter    Code = "bad-filter"   // of InstantSearch; args: value (where it cannot be read)
+	BadQuery     Code = "bad-query"    // the parameters of a saved search; args: name, reason, and those of the reason
 	BadEncoding  Code = "bad-encoding"
 	UnknownField Code = "unknown-field"
 	UnknownRef   Code = "unknown-reference" // args: id
@@ -112,9 +116,9 @@ var kinds = map[Code]Kind{
 	InvalidCursor: KindInvalid, InvalidQuery: KindInvalid, QueryTooBroad: KindInvalid, DigestMismatch: KindInvalid,
 	Unauthorized: KindUnauthorized, InvalidToken: KindUnauthorized, AccountErased: KindUnauthorized,
 	Forbidden: KindForbidden, NotEnrolled: KindForbidden, CrossOrigin: KindForbidden,
-	NotFound: KindNotFound, NotAllowed: KindMethod,
+	NotFound: KindNotFound, NoSuchDevice: KindNotFound, NotAllowed: KindMethod,
 	AlreadyExists: KindConflict, Conflict: KindConflict, EnrollClosed: KindConflict, HasDependents: KindConflict,
-	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict,
+	ReindexRunning: KindConflict, BackupRunning: KindConflict, IndexShifted: KindConflict, PushNotConfigured: KindConflict, CursorBehind: KindConflict, PullFirst: KindConflict,
 	MutationGap: KindConflict, ClientReused: KindConflict,
 	CursorExpired: KindGone, LostUpdate: KindPrecondition, TooLarge: KindTooLarge, UnsupportedMedia: KindMedia,
 	RangeUnsatisfied:  KindRange,
@@ -136,8 +140,8 @@ func (c Code) Kind() Kind {
 
 // FieldCodes lists the codes that a field can carry, for the test that every text exists.
 var FieldCodes = []Code{
-	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadValue, BadFilter, BadQuery,
-	BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
+	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadTimezone, BadToken, BadValue, BadFilter,
+	BadQuery, BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
 	BrokenQuote, Duplicate, NoWord, TooManyWords,
 }
 

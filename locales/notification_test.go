@@ -28,7 +28,7 @@ func TestNotification(t *testing.T) {
 		{"search_match", 1200, map[Tag]string{
 			English: "1,200 new courses for “go”|“Go” and others match your saved search.",
 			French:  "1 200 nouveaux cours pour « go »|« Go » et d’autres cours correspondent à votre recherche enregistrée.",
-			Chinese: "“go”有 1,200 门新课程|新课程“Go”符合您保存的搜索。",
+			Chinese: "“go”有 1,200 门新课程|“Go”等新课程符合您保存的搜索。",
 		}},
 		{"instructor_course", 0, map[Tag]string{
 			English: "New from Ada Obi|Ada Obi, whose course you know, teaches another one: “Go”.",

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -411,12 +412,13 @@ func (p *Push) dropGone(ctx context.Context) error {
 	return err
 }
 
-// Test sends a message to one device at once, beside the outbox, and returns what the service said. Errors: fault.NotReady when no service is configured;
-// fault.NotFound when there is no such device.
+// Test sends a message to one device at once, beside the outbox, and returns what the service said. A device that the service does not know is removed,
+// as by any other message. Errors: fault.PushNotConfigured;
+// fault.NoSuchDevice, which names those that there are.
 func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.DeviceID) (Outcome, error) {
 	const op = "push.Test"
 	if p.cfg.Sender == nil {
-		return Outcome{}, fault.New(op, fault.NotReady).WithFix("no push service is configured: set CARREL_FCM_PROJECT")
+		return Outcome{}, fault.New(op, fault.PushNotConfigured).WithFix("set CARREL_FCM_PROJECT; docs/push.md says what else")
 	}
 	var wire Message
 	err := p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
@@ -425,9 +427,13 @@ func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.Devic
 			return err
 		}
 		if !ok {
-			return fault.New(op, fault.NotFound)
+			return noSuchDevice(v, op, who, id)
 		}
-		text := p.cfg.Texts.Printer(languageOf(&d.Value, catalog.Preferences{}))
+		prefers, err := v.MyPreferences(who)
+		if err != nil {
+			return err
+		}
+		text := p.cfg.Texts.Printer(languageOf(&d.Value, prefers))
 		wire = Message{
 			Token: d.Value.Token, Platform: d.Value.Platform, Title: text.Text("notification.test.title", nil), Body: text.Text("notification.test.body", nil),
 			Channel: "test", Collapse: "test", TTL: time.Hour, Data: map[string]string{"type": "test"}, Link: p.link("/me/inbox"),
@@ -437,11 +443,41 @@ func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.Devic
 	if err != nil {
 		return Outcome{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.pace.sending)
+	sending, cancel := context.WithTimeout(ctx, p.pace.sending)
 	defer cancel()
-	outcomes := p.cfg.Sender.Send(ctx, []Message{wire})
+	outcomes := p.cfg.Sender.Send(sending, []Message{wire})
 	if len(outcomes) != 1 {
 		return Outcome{}, errors.New("push: the sender did not say what became of the message")
 	}
-	return outcomes[0], nil
+	if why := outcomes[0].Reason; why == ReasonUnregistered || why == ReasonMismatch {
+		err = p.forget(ctx, deviceKey(who, id), wire.Token)
+	}
+	return outcomes[0], err
+}
+
+// forget removes a device whose token the service does not know, with what waits for it. A kill in between leaves the rest to [Push.dropGone].
+func (p *Push) forget(ctx context.Context, key, token string) error {
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		if err := tx.Bucket(bucketGone).Put([]byte(key), []byte(tokenHash(token))); err != nil {
+			return err
+		}
+		return dropMessages(tx, join(key, ""))
+	})
+	if err != nil {
+		return err
+	}
+	return p.dropGone(ctx)
+}
+
+// noSuchDevice says which devices a learner has instead of the one that was asked for.
+func noSuchDevice(v *catalog.View, op string, who catalog.LearnerID, id catalog.DeviceID) error {
+	list, err := v.DevicesOf(who)
+	if err != nil {
+		return err
+	}
+	names := []string{}
+	for _, d := range list {
+		names = append(names, string(d.ID))
+	}
+	return fault.New(op, fault.NoSuchDevice, "learner", string(who), "device", string(id), "devices", first(strings.Join(names, ", "), "–"))
 }
