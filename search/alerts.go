@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"sync"
 
@@ -184,34 +185,40 @@ func (a *Alerts) ask(l *learner) {
 	}
 }
 
-// Match returns the saved searches that find any of some courses, as the index has them now: who wants the answer for a change waits for it with
-// [Index.WaitFor] first. Nobody finds drafts and courses that are not there. Matches are in no order. Errors: fault.NotReady while the index is built; ctx's own.
-func (a *Alerts) Match(ctx context.Context, ids ...catalog.CourseID) (list []Match, err error) {
-	err = a.watch(ctx, func(w *watch) (err error) {
-		for _, id := range ids {
-			if list, err = w.matchCourse(id, nil, list); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return list, nil
+// Match yields the saved searches that find any of some courses, each course as the index has it when its turn comes: who wants the answer for a change waits for
+// it with [Index.WaitFor] first. Nobody finds drafts and courses that are not there. Matches are in no order. Whoever ranges over them may take long, call back and
+// stop. An error ends them: fault.NotReady while the index is built; ctx's own.
+func (a *Alerts) Match(ctx context.Context, ids ...catalog.CourseID) iter.Seq2[Match, error] {
+	return a.match(ctx, ids, nil)
 }
 
 // MatchRisen is [Alerts.Match] for a course whose ratings rose: of the saved searches that find it, those that ask for more than the ratings were. What else of
 // the course changed makes no difference.
-func (a *Alerts) MatchRisen(ctx context.Context, id catalog.CourseID, was catalog.CardRatings) (list []Match, err error) {
-	err = a.watch(ctx, func(w *watch) (err error) {
-		list, err = w.matchCourse(id, &was, nil)
-		return err
-	})
-	if err != nil {
-		return nil, err
+func (a *Alerts) MatchRisen(ctx context.Context, id catalog.CourseID, was catalog.CardRatings) iter.Seq2[Match, error] {
+	return a.match(ctx, []catalog.CourseID{id}, &was)
+}
+
+// match looks at one course in each watch, and hands on what it found when that is over: of a round no more is held than one course's matches, the generation no
+// longer than for one course, and the lock not while somebody takes them. A watch that has nothing to catch up with costs little beside a course.
+func (a *Alerts) match(ctx context.Context, ids []catalog.CourseID, was *catalog.CardRatings) iter.Seq2[Match, error] {
+	return func(yield func(Match, error) bool) {
+		var found []Match
+		for _, id := range ids {
+			err := a.watch(ctx, func(w *watch) (err error) {
+				found, err = w.matchCourse(id, was, found[:0])
+				return err
+			})
+			if err != nil {
+				yield(Match{}, err)
+				return
+			}
+			for _, m := range found {
+				if !yield(m, nil) {
+					return
+				}
+			}
+		}
 	}
-	return list, nil
 }
 
 // Prepare does beforehand what the next [Alerts.Match] would have to do for all saved searches: it takes in what changed, and finds out which of them find

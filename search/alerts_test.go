@@ -118,11 +118,10 @@ func (s *savers) match(courses []catalog.CourseID) map[string][]string {
 	s.Helper()
 	named := map[string][]string{}
 	for chunk := range slices.Chunk(courses, 7) { // several at once, and not all
-		matches, err := s.a.Match(context.Background(), chunk...)
-		if err != nil {
-			s.Fatal(err)
-		}
-		for _, m := range matches {
+		for m, err := range s.a.Match(context.Background(), chunk...) {
+			if err != nil {
+				s.Fatal(err)
+			}
 			key := string(m.Learner) + "/" + string(m.Search)
 			named[key] = append(named[key], string(m.Course))
 		}
@@ -465,12 +464,11 @@ func TestAlertsRisen(t *testing.T) {
 				want = append(want, key)
 			}
 		}
-		matches, err := s.a.MatchRisen(t.Context(), id, was)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []string
-		for _, m := range matches {
+		for m, err := range s.a.MatchRisen(t.Context(), id, was) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			got = append(got, string(m.Learner)+"/"+string(m.Search))
 		}
 		slices.Sort(want)
@@ -484,4 +482,46 @@ func TestAlertsRisen(t *testing.T) {
 		t.Error("nothing was found")
 	}
 	t.Logf("%d searches named", named)
+}
+
+// TestAlertsMatchesAreHandedOn: what is found for many courses is not gathered, and whoever takes it may call back. So searches that are deleted at the first match
+// are named of the first course only.
+func TestAlertsMatchesAreHandedOn(t *testing.T) {
+	t.Parallel()
+	const courses, searches = 50, 20
+	c, x := filled(t, searchtest.Options{Courses: courses, Seed: 4, Vocabulary: 50, Words: 3})
+	s := newSavers(t, c, x)
+	for i := range searches {
+		s.save("lea", fmt.Sprint("s", i), fmt.Sprint("limit=", i+1))
+	}
+	s.follow()
+	count := func(first func()) (n int) {
+		for _, err := range s.a.Match(t.Context(), s.courses()...) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n == 1 {
+				first()
+			}
+		}
+		return n
+	}
+	for range s.a.Match(t.Context(), s.courses()...) {
+		break // and nothing is left locked
+	}
+	if n := count(func() {}); n != courses*searches {
+		t.Errorf("%d pairs of %d courses and %d searches", n, courses, searches)
+	}
+	n := count(func() {
+		update(t, c, func(tx *catalog.Tx) (err error) {
+			for i := 0; err == nil && i < searches; i++ {
+				err = tx.DeleteSavedSearch("lea", catalog.SavedSearchID(fmt.Sprint("s", i)), catalog.Cond{})
+			}
+			return err
+		})
+		s.follow()
+	})
+	if n > searches {
+		t.Errorf("%d pairs were gathered, want those of one course: %d", n, searches)
+	}
 }
