@@ -24,28 +24,23 @@ func newSavedSearches(c *catalog.Catalog, x *search.Index) savedSearches {
 
 // Matches implements [push.Matcher]. Courses and saved searches are taken in up to the present head first: what was saved before a course was published finds it.
 func (s savedSearches) Matches(ctx context.Context, courses []catalog.CourseID) iter.Seq2[push.Match, error] {
-	return s.upToDate(ctx, func() ([]search.Match, error) { return s.alerts.Match(ctx, courses...) })
+	return s.upToDate(ctx, s.alerts.Match(ctx, courses...))
 }
 
 // Risen implements [push.Matcher].
 func (s savedSearches) Risen(ctx context.Context, course catalog.CourseID, was catalog.CardRatings) iter.Seq2[push.Match, error] {
-	return s.upToDate(ctx, func() ([]search.Match, error) { return s.alerts.MatchRisen(ctx, course, was) })
+	return s.upToDate(ctx, s.alerts.MatchRisen(ctx, course, was))
 }
 
-// upToDate takes all in and yields what a call finds then.
-func (s savedSearches) upToDate(ctx context.Context, match func() ([]search.Match, error)) iter.Seq2[push.Match, error] {
+// upToDate takes all in, and then passes on what is found.
+func (s savedSearches) upToDate(ctx context.Context, found iter.Seq2[search.Match, error]) iter.Seq2[push.Match, error] {
 	return func(yield func(push.Match, error) bool) {
-		var found []search.Match
-		err := s.takeIn(ctx)
-		if err == nil {
-			found, err = match()
-		}
-		if err != nil {
+		if err := s.takeIn(ctx); err != nil {
 			yield(push.Match{}, err)
 			return
 		}
-		for _, m := range found {
-			if !yield(push.Match{Learner: m.Learner, Search: m.Search, Course: m.Course}, nil) {
+		for m, err := range found {
+			if !yield(push.Match{Learner: m.Learner, Search: m.Search, Course: m.Course}, err) {
 				return
 			}
 		}

@@ -44,6 +44,29 @@ func CanonicalLocale(tag string) (Locale, bool) {
 	return Locale(plain.String()), true
 }
 
+// pageLocales are the languages of the pages and of what is said to learners, the one that is spoken when nothing else fits first.
+var (
+	pageLocales = []Locale{English, French, Chinese}
+	pageMatcher = language.NewMatcher([]language.Tag{language.English, language.French, language.SimplifiedChinese})
+)
+
+// PageLocale returns the language of the pages that speakers of a language understand: of fr-CA French, of zh-TW Chinese, of cy English; false when there is
+// none. It is the one in which a request of theirs is answered.
+func PageLocale(tag string) (Locale, bool) {
+	if l := Locale(tag); slices.Contains(pageLocales, l) {
+		return l, true
+	}
+	t, err := language.Parse(strings.TrimSpace(tag))
+	if err != nil || t == language.Und {
+		return "", false
+	}
+	_, i, confidence := pageMatcher.Match(t)
+	if confidence < language.Low {
+		return "", false
+	}
+	return pageLocales[i], true
+}
+
 // base is a locale's language without script and region; Chinese keeps its script, which is another text.
 func (l Locale) base() string {
 	if strings.HasPrefix(string(l), "zh-") {

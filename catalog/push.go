@@ -199,6 +199,30 @@ func (v *View) DevicesOf(who LearnerID) ([]DeviceOf, error) {
 	return list, err
 }
 
+// LocaleOf is the language in which a learner is spoken to who does not ask, and in which what they saved is searched for: see [PreferredLocale].
+func (v *View) LocaleOf(who LearnerID) (Locale, error) {
+	prefers, err := v.MyPreferences(who)
+	if err != nil {
+		return "", err
+	}
+	devices, err := v.DevicesOf(who)
+	return PreferredLocale(prefers, devices), err
+}
+
+// PreferredLocale is the one of the pages' languages that a learner prefers, else that of the device seen last that told its own, else English.
+func PreferredLocale(prefers Preferences, devices []DeviceOf) Locale {
+	tag, seen := prefers.Locale, time.Time{}
+	for _, d := range devices {
+		if prefers.Locale == "" && d.Value.Locale != "" && d.Value.SeenAt.After(seen) {
+			tag, seen = d.Value.Locale, d.Value.SeenAt
+		}
+	}
+	if l, ok := PageLocale(string(tag)); ok {
+		return l
+	}
+	return English
+}
+
 // deviceChunk reads devices whose keys begin with a prefix and come after a key, and says which was the last.
 func deviceChunk(v *View, prefix, after string) (list []DeviceOf, last string, err error) {
 	for ch := range entities(v, KindDevice, prefix, after) {

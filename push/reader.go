@@ -139,13 +139,5 @@ func (r *reader) zone() *time.Location {
 	return loc
 }
 
-// locale is the learner's language: the one preferred, else that of the device seen last.
-func (r *reader) locale() catalog.Locale {
-	latest := catalog.Device{}
-	for _, d := range r.devices {
-		if d.Value.Locale != "" && d.Value.SeenAt.After(latest.SeenAt) {
-			latest = d.Value
-		}
-	}
-	return catalog.Locale(languageOf(&catalog.Device{Locale: r.prefers.Locale}, catalog.Preferences{Locale: latest.Locale}))
-}
+// locale is the learner's language.
+func (r *reader) locale() catalog.Locale { return catalog.PreferredLocale(r.prefers, r.devices) }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"sync"
 
@@ -12,8 +13,9 @@ import (
 // Alerts says which saved searches find a course, without running them all: it files them by what a course must have to be found. What it says of a course is
 // what [Index.Search] would say if it were asked at the same moment, for each saved search, as the learner (DESIGN.md, Alerts).
 //
-// It follows saved searches, memberships and preferences: somebody runs [coursesync.Follow] with it, or hands it the changes by [Alerts.Apply]. It keeps nothing on
-// disk; at a start it reads them from the catalog. Searches with [catalog.NotifyOff] are not held. Its methods are safe for concurrent use; calls wait for each other.
+// It follows saved searches, memberships, preferences and devices: somebody runs [coursesync.Follow] with it, or hands it the changes by [Alerts.Apply]. It keeps
+// nothing on disk; at a start it reads them from the catalog. Searches with [catalog.NotifyOff] are not held. Its methods are safe for concurrent use; calls wait
+// for each other.
 type Alerts struct {
 	x *Index
 
@@ -21,7 +23,8 @@ type Alerts struct {
 	cursor   coursesync.Cursor
 	loaded   bool
 	learners map[catalog.LearnerID]*learner
-	waiting  map[savedID]struct{} // changed, and not filed anew yet
+	unknown  map[*learner]struct{} // of whom what is on record may have changed
+	waiting  map[savedID]struct{}  // changed, and not filed anew yet
 
 	filed
 	facts
@@ -30,11 +33,15 @@ type Alerts struct {
 
 // learner is somebody with saved searches.
 type learner struct {
-	id       catalog.LearnerID
-	known    bool // org and locale are those on record
-	org      catalog.OrgID
-	locale   catalog.Locale
+	id catalog.LearnerID
+	record
 	searches []saved
+}
+
+// record is what is on record of a learner that makes a difference to what they find.
+type record struct {
+	org    catalog.OrgID
+	locale catalog.Locale // never "" once it was looked up
 }
 
 // saved is a saved search of a learner.
@@ -68,7 +75,7 @@ func NewAlerts(x *Index) *Alerts {
 
 func (a *Alerts) forgetAll() {
 	a.cursor, a.loaded = coursesync.Cursor{}, false
-	a.learners, a.waiting = map[catalog.LearnerID]*learner{}, map[savedID]struct{}{}
+	a.learners, a.unknown, a.waiting = map[catalog.LearnerID]*learner{}, map[*learner]struct{}{}, map[savedID]struct{}{}
 	a.filed, a.facts, a.exam = newFiled(), newFacts(), exam{}
 }
 
@@ -117,7 +124,8 @@ func (a *Alerts) Reset(ctx context.Context) error {
 	return a.load(ctx)
 }
 
-// Apply implements coursesync.Follower. Changes of other kinds than saved searches, memberships and preferences mean nothing to it: it may be given all or those.
+// Apply implements coursesync.Follower. Changes of other kinds than saved searches, memberships, preferences and devices mean nothing to it: it may be given
+// all or those.
 func (a *Alerts) Apply(_ context.Context, batch []coursesync.Change, next coursesync.Cursor) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -133,8 +141,10 @@ func (a *Alerts) Apply(_ context.Context, batch []coursesync.Change, next course
 			} else {
 				a.put(s)
 			}
-		case catalog.KindMembership, catalog.KindPreference:
-			a.ask(a.learners[catalog.LearnerOf(ch.Key)])
+		case catalog.KindMembership, catalog.KindPreference, catalog.KindDevice:
+			if l := a.learners[catalog.LearnerOf(ch.Key)]; l != nil {
+				a.unknown[l] = struct{}{}
+			}
 		}
 	}
 	a.cursor = next
@@ -150,7 +160,7 @@ func (a *Alerts) put(s catalog.SavedSearchOf) {
 	l := a.learners[s.Learner]
 	if l == nil {
 		l = &learner{id: s.Learner}
-		a.learners[s.Learner] = l
+		a.learners[s.Learner], a.unknown[l] = l, struct{}{}
 	}
 	l.searches = append(l.searches, saved{id: s.ID, query: s.Value.Query, notify: s.Value.Notify})
 	a.waiting[savedID{l.id, s.ID}] = struct{}{}
@@ -170,48 +180,56 @@ func (a *Alerts) drop(who catalog.LearnerID, id catalog.SavedSearchID) {
 	delete(a.waiting, savedID{who, id})
 	if l.searches = slices.Delete(l.searches, at, at+1); len(l.searches) == 0 {
 		delete(a.learners, who)
+		delete(a.unknown, l)
 	}
 }
 
-// ask notes that what is on record of a learner may have changed: then all of the searches are others.
-func (a *Alerts) ask(l *learner) {
-	if l == nil {
-		return
+// know takes what is on record of a learner. When it is something else than before, all of the searches are others.
+func (a *Alerts) know(l *learner, now record) {
+	delete(a.unknown, l)
+	if l.record == now {
+		return // nearly always: their app only registered again
 	}
-	l.known = false
+	l.record = now
 	for i := range l.searches {
 		a.waiting[savedID{l.id, l.searches[i].id}] = struct{}{}
 	}
 }
 
-// Match returns the saved searches that find any of some courses, as the index has them now: who wants the answer for a change waits for it with
-// [Index.WaitFor] first. Nobody finds drafts and courses that are not there. Matches are in no order. Errors: fault.NotReady while the index is built; ctx's own.
-func (a *Alerts) Match(ctx context.Context, ids ...catalog.CourseID) (list []Match, err error) {
-	err = a.watch(ctx, func(w *watch) (err error) {
-		for _, id := range ids {
-			if list, err = w.matchCourse(id, nil, list); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return list, nil
+// Match yields the saved searches that find any of some courses, each course as the index has it when its turn comes: who wants the answer for a change waits for
+// it with [Index.WaitFor] first. Nobody finds drafts and courses that are not there. Matches are in no order. Whoever ranges over them may take long, call back
+// and stop. An error ends them: fault.NotReady while the index is built; ctx's own.
+func (a *Alerts) Match(ctx context.Context, ids ...catalog.CourseID) iter.Seq2[Match, error] {
+	return a.match(ctx, ids, nil)
 }
 
 // MatchRisen is [Alerts.Match] for a course whose ratings rose: of the saved searches that find it, those that ask for more than the ratings were. What else of
 // the course changed makes no difference.
-func (a *Alerts) MatchRisen(ctx context.Context, id catalog.CourseID, was catalog.CardRatings) (list []Match, err error) {
-	err = a.watch(ctx, func(w *watch) (err error) {
-		list, err = w.matchCourse(id, &was, nil)
-		return err
-	})
-	if err != nil {
-		return nil, err
+func (a *Alerts) MatchRisen(ctx context.Context, id catalog.CourseID, was catalog.CardRatings) iter.Seq2[Match, error] {
+	return a.match(ctx, []catalog.CourseID{id}, &was)
+}
+
+// match looks at one course in each watch, and hands on what it found when that is over: of a round no more is held than one course's matches, the generation
+// no longer than for one course, and the lock not while somebody takes them. A watch that has nothing to catch up with costs little beside a course.
+func (a *Alerts) match(ctx context.Context, ids []catalog.CourseID, was *catalog.CardRatings) iter.Seq2[Match, error] {
+	return func(yield func(Match, error) bool) {
+		var found []Match
+		for _, id := range ids {
+			err := a.watch(ctx, func(w *watch) (err error) {
+				found, err = w.matchCourse(id, was, found[:0])
+				return err
+			})
+			if err != nil {
+				yield(Match{}, err)
+				return
+			}
+			for _, m := range found {
+				if !yield(m, nil) {
+					return
+				}
+			}
+		}
 	}
-	return list, nil
 }
 
 // Prepare does beforehand what the next [Alerts.Match] would have to do for all saved searches: it takes in what changed, and finds out which of them find

@@ -20,11 +20,8 @@ func (l *learner) request(text string) (Request, query.Query, bool) {
 		return Request{}, query.Query{}, false
 	}
 	r.Actor, r.Locale = catalog.Actor{Subject: l.id, Org: l.org}, l.locale
-	if tag, ok := catalog.CanonicalLocale(values.Get("locale")); ok {
-		r.Locale = tag
-	}
-	if r.Locale == "" {
-		r.Locale = catalog.English
+	if own, ok := catalog.PageLocale(values.Get("locale")); ok {
+		r.Locale = own
 	}
 	if len(r.States) > 0 && !slices.Contains(r.States, "*") && !slices.Contains(r.States, string(catalog.Published)) {
 		return r, query.Query{}, false // a learner sees no drafts

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -109,14 +110,7 @@ const learnersPerView = 500
 // fileWaiting files the saved searches that wait for it.
 func (w *watch) fileWaiting() error {
 	a := w.a
-	var unknown []*learner
-	for id := range a.waiting {
-		if l := a.learners[id.learner]; !l.known {
-			l.known = true
-			unknown = append(unknown, l)
-		}
-	}
-	for some := range slices.Chunk(unknown, learnersPerView) {
+	for some := range slices.Chunk(slices.Collect(maps.Keys(a.unknown)), learnersPerView) {
 		if err := a.lookUp(w.ctx, some); err != nil {
 			return err
 		}
@@ -140,26 +134,25 @@ func (w *watch) fileWaiting() error {
 
 // lookUp reads what is on record of learners.
 func (a *Alerts) lookUp(ctx context.Context, some []*learner) error {
-	err := a.x.cfg.Catalog.View(ctx, func(v *catalog.View) error {
-		for _, l := range some {
-			org, err := v.MemberOf(l.id)
-			if err != nil {
+	now := make([]record, len(some))
+	err := a.x.cfg.Catalog.View(ctx, func(v *catalog.View) (err error) {
+		for i, l := range some {
+			if now[i].org, err = v.MemberOf(l.id); err != nil {
 				return err
 			}
-			p, err := v.MyPreferences(l.id)
-			if err != nil {
+			if now[i].locale, err = v.LocaleOf(l.id); err != nil {
 				return err
 			}
-			l.org, l.locale = org, p.Locale
 		}
 		return nil
 	})
 	if err != nil {
-		for _, l := range some {
-			l.known = false
-		}
+		return err
 	}
-	return err
+	for i, l := range some {
+		a.know(l, now[i])
+	}
+	return nil
 }
 
 // bundleOf returns the bundle of a saved search, which is made when it is the first; 0 when the search finds nothing, whatever there is.

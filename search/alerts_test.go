@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,12 +37,18 @@ type savers struct {
 	x       *search.Index
 	a       *search.Alerts
 	members map[catalog.LearnerID]catalog.OrgID
-	queries map[string]string // of learner/search
+	speaks  map[catalog.LearnerID]catalog.Locale            // as they prefer
+	devices map[catalog.LearnerID]map[string]catalog.Locale // what each speaks
+	seen    map[catalog.LearnerID][]string                  // devices, the one seen last at the end
+	queries map[string]string                               // of learner/search
 }
 
 func newSavers(t *testing.T, c *catalog.Catalog, x *search.Index) *savers {
 	t.Helper()
-	s := &savers{T: t, c: c, x: x, a: search.NewAlerts(x), members: map[catalog.LearnerID]catalog.OrgID{}, queries: map[string]string{}}
+	s := &savers{
+		T: t, c: c, x: x, a: search.NewAlerts(x), members: map[catalog.LearnerID]catalog.OrgID{}, speaks: map[catalog.LearnerID]catalog.Locale{},
+		devices: map[catalog.LearnerID]map[string]catalog.Locale{}, seen: map[catalog.LearnerID][]string{}, queries: map[string]string{},
+	}
 	for _, who := range keepers {
 		s.join(who)
 	}
@@ -54,6 +62,54 @@ func (s *savers) join(who catalog.Actor) {
 		s.Fatal(err)
 	}
 	s.members[who.Subject] = who.Org
+}
+
+// prefer lets somebody prefer a language; "" is none.
+func (s *savers) prefer(who catalog.LearnerID, l catalog.Locale) {
+	s.Helper()
+	update(s, s.c, func(tx *catalog.Tx) error { return tx.PutPreferences(who, catalog.Preferences{Locale: l}) })
+	s.speaks[who] = l
+}
+
+// register lets a device come that speaks a language, or say nothing of it; again, when it is known. The catalog's clock must have gone on.
+func (s *savers) register(who catalog.LearnerID, id string, l catalog.Locale) {
+	s.Helper()
+	update(s, s.c, func(tx *catalog.Tx) error {
+		_, err := tx.PutDevice(who, catalog.DeviceID(id), catalog.Device{Token: string(who) + id, Platform: catalog.PlatformAndroid, Locale: l}, catalog.Cond{})
+		return err
+	})
+	s.unsee(who, id)
+	if s.devices[who] == nil {
+		s.devices[who] = map[string]catalog.Locale{}
+	}
+	s.devices[who][id] = l
+	s.seen[who] = append(s.seen[who], id)
+}
+
+func (s *savers) unsee(who catalog.LearnerID, id string) {
+	s.seen[who] = slices.DeleteFunc(s.seen[who], func(other string) bool { return other == id })
+}
+
+// unregister removes a device.
+func (s *savers) unregister(who catalog.LearnerID, id string) {
+	s.Helper()
+	update(s, s.c, func(tx *catalog.Tx) error { return tx.DeleteDevice(who, catalog.DeviceID(id), catalog.Cond{}) })
+	s.unsee(who, id)
+}
+
+// locale is the language that the learner's app asks in when a search says none.
+func (s *savers) locale(who catalog.LearnerID) catalog.Locale {
+	tag := s.speaks[who]
+	for _, id := range s.seen[who] {
+		if l := s.devices[who][id]; s.speaks[who] == "" && l != "" {
+			tag = l
+		}
+	}
+	ours := map[catalog.Locale]catalog.Locale{"fr": "fr", "fr-FR": "fr", "fr-CA": "fr", "zh-Hans": "zh-Hans", "zh-TW": "zh-Hans"}
+	if l, ok := ours[tag]; ok {
+		return l
+	}
+	return catalog.English
 }
 
 // save keeps a search.
@@ -88,7 +144,10 @@ func (s *savers) found(key string) []string {
 		s.Fatal(err)
 	}
 	req.Actor = catalog.Actor{Subject: catalog.LearnerID(who), Roles: []catalog.Role{catalog.RoleLearner}, Org: s.members[catalog.LearnerID(who)]}
-	req.Locale, req.Limit = catalog.Locale(values.Get("locale")), search.MaxLimit
+	req.Limit = search.MaxLimit
+	if req.Locale = catalog.Locale(values.Get("locale")); req.Locale == "" {
+		req.Locale = s.locale(catalog.LearnerID(who))
+	}
 	var list []string
 	for {
 		resp := find(s, s.x, req)
@@ -118,11 +177,10 @@ func (s *savers) match(courses []catalog.CourseID) map[string][]string {
 	s.Helper()
 	named := map[string][]string{}
 	for chunk := range slices.Chunk(courses, 7) { // several at once, and not all
-		matches, err := s.a.Match(context.Background(), chunk...)
-		if err != nil {
-			s.Fatal(err)
-		}
-		for _, m := range matches {
+		for m, err := range s.a.Match(context.Background(), chunk...) {
+			if err != nil {
+				s.Fatal(err)
+			}
 			key := string(m.Learner) + "/" + string(m.Search)
 			named[key] = append(named[key], string(m.Course))
 		}
@@ -176,6 +234,21 @@ func (s *savers) saveRandom(seed uint64, n int) *chooser {
 	return random
 }
 
+// saveSpoken keeps searches for what finds more in one language than in others.
+func (s *savers) saveSpoken(n int) {
+	s.Helper()
+	list, err := s.c.ListSynonyms(context.Background(), catalog.System, catalog.Page{Limit: 100})
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, synonym := range list.Items {
+		if l := synonym.Value.Language; n > 0 && l != "" && l != catalog.English {
+			n--
+			s.save(keepers[n%len(keepers)].Subject, fmt.Sprint("spoken", n), url.Values{"q": {synonym.Value.From[0]}}.Encode())
+		}
+	}
+}
+
 func (s *savers) saveOne(random *chooser, id string) {
 	s.Helper()
 	req := random.request()
@@ -189,6 +262,14 @@ func (s *savers) saveOne(random *chooser, id string) {
 	s.save(keepers[random.IntN(len(keepers))].Subject, id, values.Encode())
 }
 
+// tickingCatalog is a catalog whose clock goes on when the test says so, by more than what devices count as seen anew after.
+func tickingCatalog(t *testing.T) (*catalog.Catalog, func()) {
+	t.Helper()
+	var days atomic.Int64
+	c := newCatalogAt(t, func() time.Time { return noon.AddDate(0, 0, int(days.Load())) })
+	return c, func() { days.Add(1) }
+}
+
 // Who is named for a course is who would find it: for random saved searches over a catalog of three languages, with organizations, drafts, synonyms and pins.
 func TestAlertsEqualSearch(t *testing.T) {
 	t.Parallel()
@@ -196,9 +277,18 @@ func TestAlertsEqualSearch(t *testing.T) {
 		{Courses: 300, Seed: 1, Vocabulary: 500, Words: 25, Tags: 60, Orgs: true, States: true, Curated: true},
 		{Courses: 120, Seed: 2, Vocabulary: 2000, Words: 20, Translated: true, Curated: true},
 	} {
-		c, x := filled(t, o)
-		s := newSavers(t, c, x)
+		c, tick := tickingCatalog(t)
+		s := newSavers(t, c, fill(t, c, o))
 		s.saveRandom(o.Seed, soak(300))
+		s.prefer("lea", catalog.French) // and has a device that speaks something else
+		for _, who := range []catalog.LearnerID{"lea", "ann"} {
+			s.register(who, "phone", "fr-CA")
+			tick()
+			s.register(who, "tablet", "zh-TW")
+			tick()
+			s.register(who, "browser", "")
+		}
+		s.prefer("uma", catalog.Chinese)
 		pairs, found := s.check("at first")
 		t.Logf("%d pairs of course and saved search, %d of them found", pairs, found)
 	}
@@ -231,14 +321,19 @@ func TestAlertsOfDemo(t *testing.T) {
 // The same holds after everything that may change it: courses that come, change and go, what labels and synonyms say, who is a member of what.
 func TestAlertsFollow(t *testing.T) {
 	t.Parallel()
-	c, x := filled(t, searchtest.Options{Courses: 120, Seed: 5, Vocabulary: 300, Words: 12, Tags: 40, Orgs: true, States: true, Curated: true})
-	s := newSavers(t, c, x)
+	c, tick := tickingCatalog(t)
+	s := newSavers(t, c, fill(t, c, searchtest.Options{Courses: 120, Seed: 5, Vocabulary: 300, Words: 12, Tags: 40, Orgs: true, States: true, Curated: true}))
 	random := s.saveRandom(5, 150)
+	s.saveSpoken(40)
+	for _, who := range keepers {
+		s.register(who.Subject, "tablet", catalog.French)
+	}
 	s.check("at first")
 	if err := s.a.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for step := range soak(25) {
+	for step := range soak(30) {
+		tick()
 		what := s.change(random, step)
 		if random.chance(50) {
 			s.follow()
@@ -302,10 +397,18 @@ func (s *savers) change(random *chooser, step int) string {
 		{"a synonym", func() {
 			update(s, s.c, func(tx *catalog.Tx) error {
 				_, err := tx.PutSynonym(catalog.Synonym{
-					ID: catalog.SynonymID(fmt.Sprintf("%snew-%d", []string{"", "acme~"}[random.IntN(2)], random.IntN(3))), From: []string{random.word()}, To: []string{random.word() + " " + random.word(), random.word()},
+					ID:       catalog.SynonymID(fmt.Sprintf("%snew-%d", []string{"", "acme~"}[random.IntN(2)], random.IntN(3))),
+					Language: []catalog.Locale{"", catalog.English, catalog.French, catalog.Chinese}[random.IntN(4)], From: []string{random.word()}, To: []string{random.word() + " " + random.word(), random.word()},
 				}, catalog.Cond{})
 				return err
 			})
+		}},
+		{"a preference", func() {
+			s.prefer(keepers[random.IntN(len(keepers))].Subject, []catalog.Locale{"", "", catalog.French, catalog.Chinese}[random.IntN(4)])
+		}},
+		{"a device", func() {
+			l := []catalog.Locale{"", "de-DE", "en-GB", "fr-FR", "zh-TW"}[random.IntN(5)]
+			s.register(keepers[random.IntN(len(keepers))].Subject, []string{"phone", "tablet"}[random.IntN(2)], l)
 		}},
 		{"a member", func() {
 			who := keepers[random.IntN(len(keepers))]
@@ -313,6 +416,14 @@ func (s *savers) change(random *chooser, step int) string {
 			s.join(who)
 		}},
 		{"a saved search", func() { s.saveOne(random, fmt.Sprintf("s%03d", random.IntN(200))) }},
+		{"a device less", func() {
+			for _, who := range keepers {
+				if devices := s.seen[who.Subject]; len(devices) > 0 {
+					s.unregister(who.Subject, devices[random.IntN(len(devices))])
+					return
+				}
+			}
+		}},
 		{"a saved search less", func() {
 			key := slices.Sorted(maps.Keys(s.queries))[random.IntN(len(s.queries))]
 			who, id, _ := strings.Cut(key, "/")
@@ -433,6 +544,60 @@ func TestAlertsDependOnOthers(t *testing.T) {
 	}
 }
 
+// TestAlertsSpeak: a saved search is run in its own language, else the one that the learner prefers, else that of the device seen last. What says the same again
+// lets nothing be filed anew.
+func TestAlertsSpeak(t *testing.T) {
+	t.Parallel()
+	c, tick := tickingCatalog(t)
+	x := openIndex(t, c, t.TempDir())
+	update(t, c, func(tx *catalog.Tx) error {
+		_, err := tx.PutCourse(catalog.Course{ID: "cheval", Language: catalog.French, Text: catalog.Text{Title: "Le cheval au galop"}}, catalog.Cond{})
+		if err == nil {
+			_, err = tx.PutSynonym(catalog.Synonym{ID: "z", Language: catalog.French, From: []string{"zorglub"}, To: []string{"cheval"}}, catalog.Cond{})
+		}
+		return err
+	})
+	s := newSavers(t, c, x)
+	s.save("lea", "plain", "q=zorglub")
+	s.save("lea", "french", "q=zorglub&locale=fr")
+	s.save("lea", "chinese", "q=zorglub&locale=zh-Hans")
+	for _, step := range []struct {
+		name   string
+		do     func()
+		french bool
+		anew   bool // the searches are filed anew
+	}{
+		{"at first", func() {}, false, true},
+		{"a device in French", func() { s.register("lea", "phone", "fr-FR") }, true, true},
+		{"it comes again", func() { s.register("lea", "phone", "fr-FR") }, true, false},
+		{"in that of another country", func() { s.register("lea", "phone", "fr-CA") }, true, false},
+		{"a newer one in German, which we do not speak", func() { s.register("lea", "tablet", "de") }, false, true},
+		{"the older one comes again", func() { s.register("lea", "phone", "fr-CA") }, true, true},
+		{"one that says nothing", func() { s.register("lea", "browser", "") }, true, false},
+		{"another one's", func() { s.register("moe", "phone", "en") }, true, false},
+		{"a preference", func() { s.prefer("lea", catalog.English) }, false, true},
+		{"a device beside it", func() { s.register("lea", "phone", "fr-FR") }, false, false},
+		{"the preference goes", func() { s.prefer("lea", "") }, true, true},
+		{"the device goes", func() { s.unregister("lea", "phone") }, false, true},
+		{"one whose people are answered in French", func() { s.register("lea", "tablet", "mg") }, true, true},
+	} {
+		tick()
+		step.do()
+		s.follow()
+		anew, err := s.a.Asked(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{true: 3}[step.anew]; anew != want {
+			t.Errorf("%s: %d searches are filed anew, want %d", step.name, anew, want)
+		}
+		named := s.match(s.courses())
+		if got := len(named["lea/plain"]) == 1; got != step.french || len(named["lea/french"]) != 1 || len(named["lea/chinese"]) != 0 {
+			t.Errorf("%s: %v, want the plain one in French: %v", step.name, named, step.french)
+		}
+	}
+}
+
 // TestAlertsRisen: of a course whose ratings rose, those saved searches are named that find it and ask for more than the ratings were.
 func TestAlertsRisen(t *testing.T) {
 	t.Parallel()
@@ -465,12 +630,11 @@ func TestAlertsRisen(t *testing.T) {
 				want = append(want, key)
 			}
 		}
-		matches, err := s.a.MatchRisen(t.Context(), id, was)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []string
-		for _, m := range matches {
+		for m, err := range s.a.MatchRisen(t.Context(), id, was) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			got = append(got, string(m.Learner)+"/"+string(m.Search))
 		}
 		slices.Sort(want)
@@ -484,4 +648,46 @@ func TestAlertsRisen(t *testing.T) {
 		t.Error("nothing was found")
 	}
 	t.Logf("%d searches named", named)
+}
+
+// TestAlertsMatchesAreHandedOn: what is found for many courses is not gathered, and whoever takes it may call back. So searches that are deleted at the first
+// match are named of the first course only.
+func TestAlertsMatchesAreHandedOn(t *testing.T) {
+	t.Parallel()
+	const courses, searches = 50, 20
+	c, x := filled(t, searchtest.Options{Courses: courses, Seed: 4, Vocabulary: 50, Words: 3})
+	s := newSavers(t, c, x)
+	for i := range searches {
+		s.save("lea", fmt.Sprint("s", i), fmt.Sprint("limit=", i+1))
+	}
+	s.follow()
+	count := func(first func()) (n int) {
+		for _, err := range s.a.Match(t.Context(), s.courses()...) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n == 1 {
+				first()
+			}
+		}
+		return n
+	}
+	for range s.a.Match(t.Context(), s.courses()...) {
+		break // and nothing is left locked
+	}
+	if n := count(func() {}); n != courses*searches {
+		t.Errorf("%d pairs of %d courses and %d searches", n, courses, searches)
+	}
+	n := count(func() {
+		update(t, c, func(tx *catalog.Tx) (err error) {
+			for i := 0; err == nil && i < searches; i++ {
+				err = tx.DeleteSavedSearch("lea", catalog.SavedSearchID(fmt.Sprint("s", i)), catalog.Cond{})
+			}
+			return err
+		})
+		s.follow()
+	})
+	if n > searches {
+		t.Errorf("%d pairs were gathered, want those of one course: %d", n, searches)
+	}
 }

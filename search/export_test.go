@@ -2,6 +2,8 @@ package search
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/carrel-lms/carrel/catalog"
 )
@@ -65,4 +67,12 @@ func (a *Alerts) Odd() (facts, relaxed int) {
 		}
 	}
 	return facts, relaxed
+}
+
+// Asked looks up the learners of whom something may have changed, and returns how many saved searches are to be filed anew.
+func (a *Alerts) Asked(ctx context.Context) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.lookUp(ctx, slices.Collect(maps.Keys(a.unknown)))
+	return len(a.waiting), err
 }

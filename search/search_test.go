@@ -28,9 +28,14 @@ func clock() time.Time { return noon }
 
 func newCatalog(tb testing.TB) *catalog.Catalog {
 	tb.Helper()
+	return newCatalogAt(tb, clock)
+}
+
+func newCatalogAt(tb testing.TB, now func() time.Time) *catalog.Catalog {
+	tb.Helper()
 	dir := tb.TempDir()
 	c, err := catalog.Open(catalog.Config{
-		Path: filepath.Join(dir, "log.db"), Secrets: filepath.Join(dir, "secrets"), Now: clock, Logger: slog.New(slog.DiscardHandler),
+		Path: filepath.Join(dir, "log.db"), Secrets: filepath.Join(dir, "secrets"), Now: now, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -69,12 +74,18 @@ func catchUp(tb testing.TB, c *catalog.Catalog, x *search.Index) {
 func filled(tb testing.TB, o searchtest.Options) (*catalog.Catalog, *search.Index) {
 	tb.Helper()
 	c := newCatalog(tb)
+	return c, fill(tb, c, o)
+}
+
+// fill fills a catalog and returns its index.
+func fill(tb testing.TB, c *catalog.Catalog, o searchtest.Options) *search.Index {
+	tb.Helper()
 	if err := searchtest.Fill(context.Background(), c, o); err != nil {
 		tb.Fatal(err)
 	}
 	x := openIndex(tb, c, tb.TempDir())
 	catchUp(tb, c, x)
-	return c, x
+	return x
 }
 
 func update(tb testing.TB, c *catalog.Catalog, fn func(tx *catalog.Tx) error) coursesync.Seq {
