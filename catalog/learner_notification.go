@@ -34,7 +34,10 @@ const (
 	RuleImportFinished   NotificationRule = "import_finished"   // an import of mine is done; data: file (its name, else the id); counts rejected rows
 )
 
-// NotificationRules lists the rules.
+// RuleImportFailed is what [RuleImportFinished] tells of an import that came to no end; data: file. It is preferred and silenced as that is.
+const RuleImportFailed NotificationRule = "import_failed"
+
+// NotificationRules lists the rules that learners have preferences for.
 var NotificationRules = []NotificationRule{RuleCourseChanged, RuleSearchMatch, RuleInstructorCourse, RuleImportFinished}
 
 // notificationRules says what a notification of each rule is about, what its data hold, and whether it counts.
@@ -47,6 +50,7 @@ var notificationRules = map[NotificationRule]struct {
 	RuleSearchMatch:      {KindSavedSearch, []string{"search", "course"}, true},
 	RuleInstructorCourse: {KindCourse, []string{"instructor", "course"}, false},
 	RuleImportFinished:   {KindImport, []string{"file"}, true},
+	RuleImportFailed:     {KindImport, []string{"file"}, false},
 }
 
 // Notification tells a learner of something. It holds no sentences: they are made when it is read, in the reader's language.
@@ -245,7 +249,7 @@ func (tx *Tx) makeRoom(who LearnerID, fresh []MyNotification) ([]MyNotification,
 func (p *problems) notification(n Notification) Notification {
 	rule, known := notificationRules[n.Rule]
 	if !known {
-		p.add("/rule", fault.BadValue, "is no rule", "allowed", "course_changed, search_match, instructor_course, import_finished")
+		p.add("/rule", fault.BadValue, "is no rule", "allowed", "course_changed, search_match, instructor_course, import_finished, import_failed")
 		return n
 	}
 	n.Subject.ID = nfc(n.Subject.ID)

@@ -47,7 +47,7 @@ func (p *Preferences) Notify(rule NotificationRule) *Notify {
 		return &p.SearchMatch
 	case RuleInstructorCourse:
 		return &p.InstructorCourse
-	case RuleImportFinished:
+	case RuleImportFinished, RuleImportFailed:
 		return &p.ImportFinished
 	}
 	return nil

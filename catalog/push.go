@@ -48,7 +48,7 @@ func (d *PushDefaults) Notify(rule NotificationRule) Notify {
 		return d.SearchMatch
 	case RuleInstructorCourse:
 		return d.InstructorCourse
-	case RuleImportFinished:
+	case RuleImportFinished, RuleImportFailed:
 		return d.ImportFinished
 	}
 	return ""

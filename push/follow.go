@@ -325,7 +325,8 @@ func (a *applying) imported(ch *coursesync.Change) error {
 	case a.tx.Bucket(bucketImports).Get(key) == nil:
 		return put(a.tx, bucketImports, key, a.now)
 	}
-	if r.Value.State != catalog.ImportDone || r.Value.DryRun || r.Value.By == catalog.System.Subject {
+	ended := r.Value.State == catalog.ImportDone || r.Value.State == catalog.ImportFailed
+	if !ended || r.Value.DryRun || r.Value.By == catalog.System.Subject {
 		return nil
 	}
 	return a.note(eventImport, ch)

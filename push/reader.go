@@ -1,31 +1,17 @@
 package push
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
 )
 
-// What holds where nobody set anything.
-const (
-	// usualDigest is when what is wanted daily comes, in minutes of the day: with the first look at the phone.
-	usualDigest = 8 * 60
-	// usualCap is how many messages a learner gets a day. Beyond about ten, people switch all of them off.
-	usualCap = 10
-)
-
-// usualNotify is how soon one hears of what.
-var usualNotify = map[catalog.NotificationRule]catalog.Notify{
-	catalog.RuleCourseChanged: catalog.NotifyInstant, catalog.RuleSearchMatch: catalog.NotifyInstant,
-	catalog.RuleInstructorCourse: catalog.NotifyInstant, catalog.RuleImportFinished: catalog.NotifyInstant,
-}
-
 // reader is somebody to be told: who they are, and what they want.
 type reader struct {
 	actor   catalog.Actor // as last seen
 	prefers catalog.Preferences
-	org     catalog.PushDefaults // of their organization
-	all     catalog.PushDefaults // of everyone
+	usual   catalog.PushDefaults // for those who prefer nothing
 	devices []catalog.DeviceOf
 }
 
@@ -49,10 +35,7 @@ func (rs *readers) get(who catalog.LearnerID) (r reader, err error) {
 	if r.devices, err = rs.v.DevicesOf(who); err != nil {
 		return r, err
 	}
-	if r.all, err = rs.of(""); err != nil {
-		return r, err
-	}
-	r.org, err = rs.of(r.actor.Org)
+	r.usual, err = rs.of(r.actor.Org)
 	return r, err
 }
 
@@ -60,34 +43,19 @@ func (rs *readers) of(org catalog.OrgID) (catalog.PushDefaults, error) {
 	if d, ok := rs.defaults[org]; ok {
 		return d, nil
 	}
-	d, err := rs.v.PushDefaultsOf(org)
+	d, err := rs.v.PushDefaultsIn(org)
 	rs.defaults[org] = d
 	return d, err
 }
 
 // notify says how soon a reader hears of a rule: as they prefer, else as their organization does, else everyone.
 func (r *reader) notify(rule catalog.NotificationRule) catalog.Notify {
-	for _, n := range []catalog.Notify{*r.prefers.Notify(rule), r.org.Notify(rule), r.all.Notify(rule)} {
-		if n != "" {
-			return n
-		}
-	}
-	return usualNotify[rule]
-}
-
-// first returns the first text that is set.
-func first(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
+	return cmp.Or(*r.prefers.Notify(rule), r.usual.Notify(rule))
 }
 
 // quietEnd returns when quiet hours that are now are over; now, when there are none.
 func (r *reader) quietEnd(now time.Time) time.Time {
-	from, until, _ := catalog.QuietSpan(first(r.prefers.QuietHours, r.org.QuietHours, r.all.QuietHours))
+	from, until, _ := catalog.QuietSpan(cmp.Or(r.prefers.QuietHours, r.usual.QuietHours))
 	return quietEnd(now, r.zone(), from, until)
 }
 
@@ -103,25 +71,14 @@ func (r *reader) wants(v *catalog.View, n *catalog.Notification) (bool, error) {
 	case catalog.RuleCourseChanged:
 		e, there, err := v.MyEnrollment(r.actor.Subject, catalog.CourseID(n.Subject.ID))
 		return there && e.Value.State == catalog.Active, err
-	case catalog.RuleInstructorCourse, catalog.RuleImportFinished:
+	case catalog.RuleInstructorCourse, catalog.RuleImportFinished, catalog.RuleImportFailed:
 	}
 	return true, nil
 }
 
 func (r *reader) digestMinute() int {
-	if minute, ok := catalog.DigestMinute(first(r.org.DigestAt, r.all.DigestAt)); ok {
-		return minute
-	}
-	return usualDigest
-}
-
-func (r *reader) dailyCap() int {
-	for _, n := range []int{r.org.DailyCap, r.all.DailyCap} {
-		if n > 0 {
-			return n
-		}
-	}
-	return usualCap
+	minute, _ := catalog.DigestMinute(r.usual.DigestAt)
+	return minute
 }
 
 // zone is the learner's time zone: the one preferred, else that of the device seen last, else UTC.

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"maps"
@@ -84,7 +85,7 @@ func (t *telling) named(v *catalog.View, r *reader, w wanted) (_ wanted, ok bool
 	return w, t.want(r, &w), nil
 }
 
-// imported tells whoever asked for an import that it is done.
+// imported tells whoever asked for an import that it is done, or failed.
 func (t *telling) imported(ctx context.Context) error {
 	var list []wanted
 	err := t.p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
@@ -101,8 +102,11 @@ func (t *telling) imported(ctx context.Context) error {
 		}
 		w := wanted{who: rec.Value.By, subject: t.round.Import, n: catalog.Notification{
 			Rule: catalog.RuleImportFinished, Subject: catalog.Subject{Kind: catalog.KindImport, ID: t.round.Import},
-			Data: map[string]string{"file": shorten(first(rec.Value.File, t.round.Import), maxName)}, Count: rec.Value.Rows.Rejected,
+			Data: map[string]string{"file": shorten(cmp.Or(rec.Value.File, t.round.Import), maxName)}, Count: rec.Value.Rows.Rejected,
 		}}
+		if rec.Value.State == catalog.ImportFailed {
+			w.n.Rule, w.n.Count = catalog.RuleImportFailed, 0
+		}
 		if t.want(&r, &w) {
 			list = append(list, w)
 		}

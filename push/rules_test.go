@@ -609,3 +609,26 @@ func TestErased(t *testing.T) {
 	}
 	w.sound()
 }
+
+// TestFailedImport: whoever uploaded a file hears that nothing came of it.
+func TestFailedImport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("adm")
+	w.importing(catalog.ImportRunning)
+	w.importing(catalog.ImportFailed)
+	w.pass(time.Minute)
+	if got := w.phone.shown(); len(got) != 1 || got[0].Title != "Import failed: big.csv" || w.rules("adm") != "import_failed i1 0" {
+		t.Errorf("%+v, inbox %q", got, w.rules("adm"))
+	}
+	w.do(func(tx *catalog.Tx) error {
+		return tx.PutPreferences("adm", catalog.Preferences{ImportFinished: catalog.NotifyOff})
+	})
+	w.do(func(tx *catalog.Tx) error {
+		return tx.PutImport(catalog.ImportRecord{ID: "i2", By: "adm", File: "b.csv", Format: "csv", State: catalog.ImportFailed, StartedAt: noon})
+	})
+	w.pass(time.Minute)
+	if got := w.phone.shown(); len(got) != 0 {
+		t.Errorf("%+v, though it is off", got)
+	}
+}

@@ -2,6 +2,7 @@ package push
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -351,11 +352,7 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 	}
 	switch {
 	case o.Reason == ReasonUnregistered || o.Reason == ReasonMismatch:
-		key := deviceKey(m.Learner, m.Device)
-		if err := tx.Bucket(bucketGone).Put([]byte(key), []byte(tokenHash(m.wire.Token))); err != nil {
-			return err
-		}
-		return dropMessages(tx, join(key, ""))
+		return tokenGone(tx, deviceKey(m.Learner, m.Device), m.wire.Token)
 	case o.Reason == ReasonAuth: // perhaps it was this message's fault: when the gate opens, another one is tried first
 		return postpone(tx, m.n, &m.message, now.Add(p.pace.halted))
 	case o.Reason == ReasonThirdParty:
@@ -377,6 +374,11 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 		}
 	}
 	return dropMessage(tx, m.n)
+}
+
+// tokenGone notes that the service does not know a device's token, and drops what waits for the device.
+func tokenGone(tx *bolt.Tx, device, token string) error {
+	return errors.Join(tx.Bucket(bucketGone).Put([]byte(device), []byte(tokenHash(token))), dropMessages(tx, join(device, "")))
 }
 
 // tokenHash stands for a token where we remember that the service does not know it.
@@ -450,23 +452,12 @@ func (p *Push) Test(ctx context.Context, who catalog.LearnerID, id catalog.Devic
 		return Outcome{}, errors.New("push: the sender did not say what became of the message")
 	}
 	if why := outcomes[0].Reason; why == ReasonUnregistered || why == ReasonMismatch {
-		err = p.forget(ctx, deviceKey(who, id), wire.Token)
+		if err := p.db.Update(func(tx *bolt.Tx) error { return tokenGone(tx, deviceKey(who, id), wire.Token) }); err != nil {
+			return outcomes[0], err
+		}
+		err = p.dropGone(ctx)
 	}
 	return outcomes[0], err
-}
-
-// forget removes a device whose token the service does not know, with what waits for it. A kill in between leaves the rest to [Push.dropGone].
-func (p *Push) forget(ctx context.Context, key, token string) error {
-	err := p.db.Update(func(tx *bolt.Tx) error {
-		if err := tx.Bucket(bucketGone).Put([]byte(key), []byte(tokenHash(token))); err != nil {
-			return err
-		}
-		return dropMessages(tx, join(key, ""))
-	})
-	if err != nil {
-		return err
-	}
-	return p.dropGone(ctx)
 }
 
 // noSuchDevice says which devices a learner has instead of the one that was asked for.
@@ -479,5 +470,5 @@ func noSuchDevice(v *catalog.View, op string, who catalog.LearnerID, id catalog.
 	for _, d := range list {
 		names = append(names, string(d.ID))
 	}
-	return fault.New(op, fault.NoSuchDevice, "learner", string(who), "device", string(id), "devices", first(strings.Join(names, ", "), "–"))
+	return fault.New(op, fault.NoSuchDevice, "learner", string(who), "device", string(id), "devices", cmp.Or(strings.Join(names, ", "), "–"))
 }

@@ -65,7 +65,7 @@ func (p *Push) write(rs *readers, m *message, now time.Time) (w written, err err
 	} else {
 		w.why, err = p.writeBundle(rs.v, &r, m, tag, &w.wire)
 	}
-	if w.why == "" && shown >= r.dailyCap() {
+	if w.why == "" && shown >= r.usual.DailyCap {
 		w.why = ReasonCapped
 	}
 	return w, err
@@ -273,6 +273,7 @@ func Previews(texts *locales.Bundle, tag locales.Tag) []Preview {
 		{catalog.RuleSearchMatch, []int{1, 5_000}},
 		{catalog.RuleInstructorCourse, []int{1}},
 		{catalog.RuleImportFinished, []int{0, 1, 5_000}},
+		{catalog.RuleImportFailed, []int{0}},
 	} {
 		for _, n := range one.counts {
 			title, body := text.Notification(string(one.rule), n, data)
