@@ -19,11 +19,12 @@ const (
 	nudgeEvery = 15 * time.Minute
 	// lookEvery is how often all devices are looked at for news of the catalog, at most: that takes about a second for 100,000.
 	lookEvery = 10 * time.Second
-	// nudgeChunk is how many devices are looked at in one transaction: some milliseconds.
-	nudgeChunk = 200
-	// nudgeRest is how many times as long as for looking at them nothing is done after it: others want to use the processor too, and 10,000 nudges are
-	// made in a second all the same, sooner than they are sent.
-	nudgeRest = 2
+	// nudgeChunk is how many devices are looked at in one transaction: one or two milliseconds.
+	nudgeChunk = 100
+	// nudgeRest is how many times as long as for looking at them nothing is done after it, maxNudgeRest how long at most: others want to use the processor
+	// too, and 10,000 nudges are made in a second or two all the same, sooner than they are sent.
+	nudgeRest    = 4
+	maxNudgeRest = 15 * time.Millisecond
 	// staleAfter is how long a device may not have been seen: then Google has forgotten its token too.
 	staleAfter = 270 * 24 * time.Hour
 	// sweepEvery is how often devices are looked at for that.
@@ -115,7 +116,7 @@ func (p *Push) nudgeChannel(ctx context.Context, m move, now time.Time) error {
 			if err := flush(); err != nil {
 				return err
 			}
-			if err := rest(ctx, nudgeRest*time.Since(begun)); err != nil {
+			if err := rest(ctx, min(nudgeRest*time.Since(begun), maxNudgeRest)); err != nil {
 				return err
 			}
 			begun = time.Now()
@@ -179,7 +180,7 @@ func nudgeDevice(tx *bolt.Tx, d *catalog.DeviceOf, m move, now time.Time) error 
 		}
 		return put(tx, bucketNudges, key, n)
 	}
-	return n.send(tx, key, now)
+	return n.send(tx, key, waits, now)
 }
 
 // waitingNudge returns the nudge of a device that was not sent yet; nil when there is none.
@@ -194,14 +195,10 @@ func waitingNudge(tx *bolt.Tx, key []byte) (*numbered, error) {
 }
 
 // send puts a nudge into the outbox. One that still waits there gives way, and what it was to tell is told along.
-func (n *nudge) send(tx *bolt.Tx, key []byte, now time.Time) error {
+func (n *nudge) send(tx *bolt.Tx, key []byte, old *numbered, now time.Time) error {
 	m := message{
 		Learner: catalog.LearnerOf(string(key)), Device: catalog.DeviceID(catalog.WithoutLearner(string(key))), Nudge: true,
 		Channels: n.Channels, At: n.From, Due: now, Expires: now.Add(keepNudge),
-	}
-	old, err := waitingNudge(tx, key)
-	if err != nil {
-		return err
 	}
 	if old != nil {
 		for _, name := range old.Channels {
@@ -241,7 +238,11 @@ func (p *Push) nudgeAgain(now time.Time) (next time.Time, err error) {
 			if !ok || n.Again.IsZero() {
 				continue // the device is gone
 			}
-			if err := n.send(tx, key, now); err != nil {
+			old, err := waitingNudge(tx, key)
+			if err == nil {
+				err = n.send(tx, key, old, now)
+			}
+			if err != nil {
 				return err
 			}
 		}
