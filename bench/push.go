@@ -195,8 +195,8 @@ func (n *nudging) nudges() error {
 	for _, k := range []nudgeKind{
 		{name: "catalog, a title", rounds: pushRounds, service: true, goals: true, change: changeTitle},
 		{name: "course, a lesson", rounds: pushRounds, service: true, goals: true, change: changeLesson},
-		{name: "catalog, answers after 100 ms", rounds: 2, service: true, answer: 100 * time.Millisecond, change: changeTitle},
-		{name: "the change alone, no service", rounds: pushRounds, change: changeTitle},
+		{name: "catalog, answers after 100 ms", rounds: 1, service: true, answer: 100 * time.Millisecond, change: changeTitle},
+		{name: "the change alone, no service", rounds: 3, change: changeTitle},
 	} {
 		var all []told
 		for round := range k.rounds {

@@ -17,13 +17,16 @@ import (
 const (
 	// nudgeEvery is how long a device is left alone after a nudge. Android and iOS stop to deliver silent messages to apps that get many.
 	nudgeEvery = 15 * time.Minute
-	// lookEvery is how often all devices are looked at for news of the catalog, at most: that takes about a second for 100,000.
+	// lookEvery is how often all devices are looked at for news of the catalog, at most: that takes some seconds for 100,000.
 	lookEvery = 10 * time.Second
-	// nudgeChunk is how many devices are looked at in one transaction: some milliseconds.
-	nudgeChunk = 200
-	// nudgeRest is how many times as long as for looking at them nothing is done after it: others want to use the processor too, and 10,000 nudges are
-	// made in a second all the same, sooner than they are sent.
-	nudgeRest = 2
+	// nudgeChunk is how many devices are looked at in one transaction: one or two milliseconds.
+	nudgeChunk = 100
+	// nudgeRest is how many times as long as for looking at them nothing is done after it, maxNudgeRest how long at most: others want to use the processor
+	// too, and 10,000 nudges are made in two or three seconds all the same, sooner than they are sent. maxRested is how long that is done for one channel:
+	// with many more devices, what else is to be decided must not wait for them.
+	nudgeRest    = 8
+	maxNudgeRest = 20 * time.Millisecond
+	maxRested    = 3 * time.Second
 	// staleAfter is how long a device may not have been seen: then Google has forgotten its token too.
 	staleAfter = 270 * 24 * time.Hour
 	// sweepEvery is how often devices are looked at for that.
@@ -95,7 +98,7 @@ func ofMany(ch coursesync.Channel) bool { return nudgeName(ch) == "org" || nudge
 // nudgeChannel nudges the devices of one channel, and is done with it then. Broken off, it is repeated: who was told is known.
 func (p *Push) nudgeChannel(ctx context.Context, m move, now time.Time) error {
 	var some []catalog.DeviceOf
-	begun := time.Now()
+	begun, rested := time.Now(), time.Duration(0)
 	flush := func() error {
 		if len(some) == 0 {
 			return nil
@@ -120,9 +123,11 @@ func (p *Push) nudgeChannel(ctx context.Context, m move, now time.Time) error {
 			if err := flush(); err != nil {
 				return err
 			}
-			if err := rest(ctx, nudgeRest*time.Since(begun)); err != nil {
+			pause := min(nudgeRest*time.Since(begun), maxNudgeRest, maxRested-rested)
+			if err := rest(ctx, pause); err != nil {
 				return err
 			}
+			rested += pause
 			begun = time.Now()
 		}
 	}
@@ -184,7 +189,7 @@ func nudgeDevice(tx *bolt.Tx, d *catalog.DeviceOf, m move, now time.Time) error 
 		}
 		return put(tx, bucketNudges, key, n)
 	}
-	return n.send(tx, key, now)
+	return n.send(tx, key, waits, now)
 }
 
 // waitingNudge returns the nudge of a device that was not sent yet; nil when there is none.
@@ -199,14 +204,10 @@ func waitingNudge(tx *bolt.Tx, key []byte) (*numbered, error) {
 }
 
 // send puts a nudge into the outbox. One that still waits there gives way, and what it was to tell is told along.
-func (n *nudge) send(tx *bolt.Tx, key []byte, now time.Time) error {
+func (n *nudge) send(tx *bolt.Tx, key []byte, old *numbered, now time.Time) error {
 	m := message{
 		Learner: catalog.LearnerOf(string(key)), Device: catalog.DeviceID(catalog.WithoutLearner(string(key))), Nudge: true,
 		Channels: n.Channels, At: n.From, Since: now, Due: now, Expires: now.Add(keepNudge),
-	}
-	old, err := waitingNudge(tx, key)
-	if err != nil {
-		return err
 	}
 	if old != nil {
 		for _, name := range old.Channels {
@@ -246,7 +247,11 @@ func (p *Push) nudgeAgain(now time.Time) (next time.Time, err error) {
 			if !ok || n.Again.IsZero() {
 				continue // the device is gone
 			}
-			if err := n.send(tx, key, now); err != nil {
+			old, err := waitingNudge(tx, key)
+			if err == nil {
+				err = n.send(tx, key, old, now)
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -90,14 +90,17 @@ func (p *Push) sendStep(ctx context.Context) (time.Duration, error) {
 	if _, _, alarm := p.gates.state(); alarm {
 		picked = picked[:1] // to see whether our credentials are good again
 	}
-	g := errgroup.Group{}
+	var g errgroup.Group
+	var writing sync.Mutex
 	g.SetLimit(batchesAtOnce)
 	for some := range slices.Chunk(picked, batchSize) {
 		g.Go(func() error {
 			if until, _, _ := p.gates.state(); until.After(p.now()) {
 				return nil // it stays due
 			}
+			writing.Lock() // one after another: the other core is for those who search
 			ready, err := p.prepare(ctx, some, now)
+			writing.Unlock()
 			if err != nil || len(ready) == 0 {
 				return err
 			}
