@@ -59,7 +59,7 @@ func (p *Push) Apply(_ context.Context, batch []coursesync.Change, next coursesy
 				return fmt.Errorf("%s %q: %w", batch[i].Kind, batch[i].Key, err)
 			}
 		}
-		if err := a.endOwn(""); err != nil {
+		if err := a.endOwn(laterMark); err != nil {
 			return err
 		}
 		return put(tx, bucketMeta, keyCursor, next)
@@ -355,7 +355,7 @@ func (a *applying) move(ch *coursesync.Change) error {
 	switch ch.Kind {
 	case catalog.KindEnrollment, catalog.KindBookmark, catalog.KindReview, catalog.KindSavedSearch, catalog.KindPreference:
 		if a.own.channel != ch.Channel || a.own.seq+1 != ch.Seq {
-			if err := a.endOwn(""); err != nil {
+			if err := a.endOwn(laterMark); err != nil {
 				return err
 			}
 		}
@@ -381,15 +381,20 @@ func (a *applying) move(ch *coursesync.Change) error {
 		}
 		moves = course.Ever
 	}
-	if err := a.endOwn(""); err != nil || !moves {
+	if err := a.endOwn(laterMark); err != nil || !moves {
 		return err
 	}
 	return put(a.tx, bucketMoved, []byte(ch.Channel), ch.Seq)
 }
 
-// ownMark ends the key of a move that one of the learner's own devices made by sync, which writes what it did and then its number in one command. It
-// knows already what it did, so that only others are told, if there are any: else a learner's own taps would use up the nudge that was for news.
-const ownMark = "\x00"
+// What a learner does must not use up the nudge that was for news.
+const (
+	// ownMark ends the key of a move that one of the learner's own devices made by sync, which writes what it did and then its number in one command. It
+	// knows already what it did, so that only others are told, if there are any.
+	ownMark = "\x00"
+	// laterMark ends the key of what the learner did elsewhere, on a page perhaps. It is told with the next nudge, or some time later.
+	laterMark = "\x01"
+)
 
 // endOwn notes what a learner did; mark says whether it was a device that did.
 func (a *applying) endOwn(mark string) error {
@@ -423,7 +428,7 @@ func forget(tx *bolt.Tx, learner string) error {
 	if err := forgetDead(tx, who); err != nil {
 		return err
 	}
-	for _, mark := range []string{"", ownMark} {
+	for _, mark := range []string{"", ownMark, laterMark} {
 		if err := tx.Bucket(bucketMoved).Delete([]byte(string(catalog.LearnerChannel(who)) + mark)); err != nil {
 			return err
 		}

@@ -163,6 +163,7 @@ func nudgeDevice(tx *bolt.Tx, d *catalog.DeviceOf, m move, now time.Time) error 
 		return err
 	}
 	name := nudgeName(m.channel)
+	later := strings.HasSuffix(string(m.channel), laterMark)
 	if m.seq <= n.Told[name] || m.seq <= d.Created {
 		return nil // it knows
 	}
@@ -180,7 +181,11 @@ func nudgeDevice(tx *bolt.Tx, d *catalog.DeviceOf, m move, now time.Time) error 
 	if err != nil {
 		return err
 	}
-	if again := n.At.Add(nudgeEvery); waits == nil && again.After(now) && !n.At.After(now) {
+	again := n.At.Add(nudgeEvery)
+	if later {
+		again = now.Add(nudgeEvery)
+	}
+	if waits == nil && again.After(now) && (later || !n.At.After(now)) {
 		if n.Again.IsZero() {
 			n.Again = again
 			if err := tx.Bucket(bucketDueNudg).Put(append(moment(again), key...), nil); err != nil {
@@ -294,7 +299,7 @@ func (p *Push) devicesOf(ctx context.Context, ch coursesync.Channel) iter.Seq2[c
 // devicesOfLearner yields a learner's devices; where one of them made the move, only if there are others.
 func (p *Push) devicesOfLearner(ctx context.Context, who string) iter.Seq2[catalog.DeviceOf, error] {
 	return func(yield func(catalog.DeviceOf, error) bool) {
-		who, own := strings.CutSuffix(who, ownMark)
+		who, own := strings.CutSuffix(strings.TrimSuffix(who, laterMark), ownMark)
 		list, err := p.devicesOfAll(ctx, []catalog.LearnerID{catalog.LearnerID(who)})
 		if err != nil {
 			yield(catalog.DeviceOf{}, err)

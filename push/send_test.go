@@ -27,6 +27,7 @@ func waiting(t *testing.T, n int) *world {
 		w.search(who, "go", catalog.NotifyInstant)
 	}
 	w.pass(nudgeEvery) // what they did themselves nudged their devices
+	w.pass(nudgeEvery)
 	w.phone.taken, w.phone.tried = nil, map[string]int{}
 	w.course("go", "Go")
 	w.follow()
@@ -267,6 +268,7 @@ func TestNudges(t *testing.T) {
 	}
 	w.enroll("lea", "go", catalog.Active)
 	w.pass(time.Hour)
+	w.pass(time.Hour)
 	w.phone.silent()
 	told := func() string {
 		var list []string
@@ -307,7 +309,9 @@ func TestNudges(t *testing.T) {
 	step("15 minutes later", "lea:catalog org:catalog") // a bookmark that lea's only device made is no news to it
 	w.do(func(tx *catalog.Tx) error { return tx.DeleteBookmark("lea", "go") })
 	w.clock.add(nudgeEvery)
-	step("one that was taken away on a page is", "lea:me")
+	step("one that was taken away on a page", "")
+	w.clock.add(nudgeEvery)
+	step("is, later", "lea:me")
 	w.do(func(tx *catalog.Tx) error {
 		_, err := tx.PutDevice("lea", "tablet", catalog.Device{Token: "token-tablet", Platform: catalog.PlatformWeb}, catalog.Cond{})
 		return err
@@ -326,13 +330,15 @@ func TestNudges(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.add(nudgeEvery)
-	step("a review", "lea:me tablet:me") // and nobody is nudged for the rating that it changes
+	step("a review", "") // and nobody is nudged for the rating that it changes
+	w.clock.add(nudgeEvery)
+	step("later", "lea:me tablet:me")
 	w.search("lea", "new", catalog.NotifyInstant)
 	w.clock.add(nudgeEvery)
-	step("a search", "lea:me tablet:me")
+	step("a search", "")
 	w.course("new", "New")
-	w.clock.add(nudgeEvery)
-	step("a course, of which lea is told", "lea:catalog org:catalog tablet:catalog")
+	step("a course, of which lea is told, with the search", "lea:me,catalog org:catalog tablet:me,catalog")
+	w.pass(time.Second)
 	if got := len(w.inbox("lea")); got == 0 {
 		t.Error("lea was not told")
 	}
@@ -475,23 +481,24 @@ func TestManyChannelsMove(t *testing.T) {
 			return nil
 		})
 	}
+	w.publish(0, learners)
 	each(func(tx *catalog.Tx, who catalog.LearnerID) error {
 		_, err := tx.PutDevice(who, "phone", catalog.Device{Token: "token-" + string(who), Platform: catalog.PlatformAndroid}, catalog.Cond{})
 		return err
 	})
+	each(func(tx *catalog.Tx, who catalog.LearnerID) error {
+		_, err := tx.PutEnrollment(who, catalog.CourseID("c"+string(who)[1:]), catalog.Active, catalog.Cond{})
+		return err
+	})
+	w.pass(time.Hour)
 	w.pass(time.Hour)
 	w.phone.silent()
 	each(func(tx *catalog.Tx, who catalog.LearnerID) error {
-		return tx.PutPreferences(who, catalog.Preferences{Locale: "fr"})
+		_, err := tx.PutContent(catalog.CourseID("c"+string(who)[1:]), catalog.Content{Modules: []catalog.Module{{ID: "m", Title: map[catalog.Locale]string{"en": "M"}}}}, catalog.Cond{})
+		return err
 	})
 	w.follow()
-	for range 3 {
-		if wait, err := w.decideStep(t.Context()); err != nil {
-			t.Fatal(err)
-		} else if wait > 0 {
-			break
-		}
-	}
+	w.decideAll()
 	if s, err := w.Status(0, 0); err != nil || s.Queued != learners {
 		t.Errorf("%d of %d are queued, %v", s.Queued, learners, err)
 	}

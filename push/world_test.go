@@ -219,13 +219,24 @@ func (w *world) follow() {
 	}
 }
 
-// turn follows, decides and sends once.
+// decideAll decides what is to be decided now.
+func (w *world) decideAll() {
+	w.Helper()
+	for range 100 {
+		if wait, err := w.decideStep(w.Context()); err != nil {
+			w.Fatal(err)
+		} else if wait > 0 {
+			return
+		}
+	}
+	w.Fatal("there is no end to deciding")
+}
+
+// turn follows, decides and sends what is to be done now.
 func (w *world) turn() {
 	w.Helper()
 	w.follow()
-	if _, err := w.decideStep(w.Context()); err != nil {
-		w.Fatal(err)
-	}
+	w.decideAll()
 	if w.cfg.Sender == nil {
 		return
 	}
