@@ -12,7 +12,7 @@ import (
 
 // What is due for a device at the same moment becomes one message when it is too much: after quiet hours, after an outage, and the digests of a day. It is done
 // just before sending, so that it does not matter why they came together, and written down before one is sent, so that a bundle stays what it is when it is
-// sent again.
+// sent again. What may have been taken already, before a kill or without an answer, is left as it is: under another key it would be shown twice.
 
 // bundle makes one message of those that a device should get now, where they are too many. Messages are looked at in the order in which they are due.
 func (p *Push) bundle(now time.Time) error {
@@ -26,7 +26,7 @@ func (p *Push) bundle(now time.Time) error {
 			if err != nil {
 				return err
 			}
-			if device := deviceKey(m.Learner, m.Device); ok && !m.Nudge {
+			if device := deviceKey(m.Learner, m.Device); ok && !m.Nudge && !m.Unsure {
 				by[device] = append(by[device], numbered{numberAt(key), m})
 			}
 		}

@@ -35,6 +35,7 @@ type message struct {
 	Courses  []catalog.CourseID       `json:"courses,omitempty"`  // see note
 	Bundle   []catalog.NotificationID `json:"bundle,omitempty"`   // of several: what it speaks of
 	Digest   bool                     `json:"digest,omitempty"`   // it waited for its day: of two or more on a day one is made
+	Unsure   bool                     `json:"unsure,omitempty"`   // it may have been taken: it keeps its key, and is not bundled
 	Nudge    bool                     `json:"nudge,omitempty"`    // without a sound
 	Channels []string                 `json:"channels,omitempty"` // in which there is something to pull
 	Seq      coursesync.Seq           `json:"seq"`                // a pull that has seen this sees it all

@@ -221,6 +221,9 @@ func (p *Push) sendBatch(ctx context.Context, some []ready) error {
 	for i := range some {
 		wire[i] = some[i].wire
 	}
+	if err := p.markUnsure(some); err != nil {
+		return err
+	}
 	calling, cancel := context.WithTimeout(ctx, p.pace.sending)
 	outcomes := p.cfg.Sender.Send(calling, wire)
 	cancel()
@@ -258,6 +261,27 @@ func (p *Push) sendBatch(ctx context.Context, some []ready) error {
 		}
 	}
 	return nil
+}
+
+// markUnsure writes down that messages may be taken from now on, before they are sent. Nudges have one key for all.
+func (p *Push) markUnsure(some []ready) error {
+	shown := func(m ready) bool { return !m.Nudge && !m.Unsure }
+	if !slices.ContainsFunc(some, shown) {
+		return nil
+	}
+	return p.db.Update(func(tx *bolt.Tx) error {
+		for i := range some {
+			m := &some[i]
+			if !shown(*m) || tx.Bucket(bucketMessage).Get(number(m.n)) == nil {
+				continue
+			}
+			m.Unsure = true
+			if err := put(tx, bucketMessage, number(m.n), m.message); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // heed closes the gates when the service says so, and returns the time before which none of the messages is tried again.
@@ -353,6 +377,7 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 	if tx.Bucket(bucketMessage).Get(number(m.n)) == nil {
 		return nil // the device or the learner was dropped meanwhile
 	}
+	m.Unsure = m.Unsure && (o.Reason == ReasonNetwork || o.Reason == ReasonInternal) // all others are the service's word that it did not take it
 	switch {
 	case o.Reason == ReasonUnregistered || o.Reason == ReasonMismatch:
 		return tokenGone(tx, deviceKey(m.Learner, m.Device), m.wire.Token)

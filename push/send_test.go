@@ -503,3 +503,52 @@ func TestManyChannelsMove(t *testing.T) {
 		t.Errorf("%d of %d are queued, %v", s.Queued, learners, err)
 	}
 }
+
+// TestKilledWhileSending: what may have been taken before a kill is sent again as it was, whatever has come since.
+func TestKilledWhileSending(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	for i := range 6 {
+		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
+	}
+	w.pass(time.Hour)
+	w.course("one", "go0")
+	w.follow()
+	w.clock.add(time.Second)
+	w.decideAll()
+	path := filepath.Join(w.folder, "push.db")
+	killed := filepath.Join(w.folder, "killed.db")
+	w.phone.outcome = func(m *Message) Outcome {
+		if !m.Silent() {
+			if err := w.db.View(func(tx *bolt.Tx) error { return tx.CopyFile(killed, fileMode) }); err != nil {
+				t.Error(err)
+			}
+		}
+		return Outcome{Reason: Sent}
+	}
+	w.turn()
+	w.phone.outcome = nil
+	first := w.phone.shown()
+	if err := errors.Join(w.Close(), os.Rename(killed, path)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		w.course(catalog.CourseID(fmt.Sprint("more", i)), fmt.Sprint("go", i+1))
+	}
+	w.clock.add(time.Second)
+	w.open(true)
+	w.follow()
+	w.clock.add(time.Second)
+	w.decideAll() // all of it is due now
+	w.turn()
+	var keys []string
+	for _, m := range w.phone.shown() {
+		keys = append(keys, m.Collapse)
+	}
+	slices.Sort(keys)
+	if len(first) != 1 || len(keys) != 2 || !strings.HasPrefix(keys[0], "bundle-") || keys[1] != first[0].Collapse {
+		t.Errorf("first %+v, then %q", first, keys)
+	}
+	w.sound()
+}
