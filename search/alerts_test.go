@@ -672,7 +672,10 @@ func TestAlertsMatchesAreHandedOn(t *testing.T) {
 		}
 		return n
 	}
-	for range s.a.Match(t.Context(), s.courses()...) {
+	for _, err := range s.a.Match(t.Context(), s.courses()...) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break // and nothing is left locked
 	}
 	if n := count(func() {}); n != courses*searches {
