@@ -54,23 +54,19 @@ func (m *message) news() []catalog.NotificationID {
 	return m.Bundle
 }
 
-// deliver puts the notes that are due into inboxes, and makes messages of them. It returns when the next one is due.
-func (p *Push) deliver(ctx context.Context) (time.Time, error) {
-	for {
-		now := p.now()
-		var list []dueNote
-		var next time.Time
-		err := p.db.View(func(tx *bolt.Tx) (err error) {
-			list, next, err = dueNotes(tx, now)
-			return err
-		})
-		if err != nil || len(list) == 0 {
-			return next, err
-		}
-		if err := p.deliverSome(ctx, list, now); err != nil {
-			return next, err
-		}
+// deliver puts notes that are due into inboxes, and makes messages of them: some of them, so that nudges need not wait for all. It returns when it is time for
+// the next.
+func (p *Push) deliver(ctx context.Context) (next time.Time, err error) {
+	now := p.now()
+	var list []dueNote
+	err = p.db.View(func(tx *bolt.Tx) (err error) {
+		list, next, err = dueNotes(tx, now)
+		return err
+	})
+	if err != nil || len(list) == 0 {
+		return next, err
 	}
+	return now, p.deliverSome(ctx, list, now)
 }
 
 // dueNote is a note with its key.

@@ -407,12 +407,7 @@ func TestCohort(t *testing.T) {
 		w.clock.add(10 * time.Microsecond)
 		return w.clock.now()
 	}
-	for range 3 {
-		if _, err := w.decideStep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		w.clock.add(time.Minute)
-	}
+	w.decideAll()
 	if s, err := w.Status(0, 0); err != nil || s.Notes != 0 || len(w.inbox("l0")) != courses || len(w.inbox("l499")) != courses {
 		t.Errorf("%d notes are left, %d and %d are in inboxes, %v", s.Notes, len(w.inbox("l0")), len(w.inbox("l499")), err)
 	}
