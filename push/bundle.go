@@ -18,17 +18,27 @@ import (
 func (p *Push) bundle(now time.Time) error {
 	var many [][]numbered
 	err := p.db.View(func(tx *bolt.Tx) error {
-		rows, _ := due(tx, bucketDue, now, maxLooked)
 		by := map[string][]numbered{}
-		for _, row := range rows {
-			_, key := momentOf(row)
-			m, ok, err := get[message](tx, bucketMessage, key)
-			if err != nil {
-				return err
+		looked := 0
+		var bad error
+		each(tx, bucketDue, nil, func(row, kind []byte) bool {
+			at, key := momentOf(row)
+			if at.After(now) || looked == maxLooked {
+				return false
 			}
-			if device := deviceKey(m.Learner, m.Device); ok && !m.Nudge && !m.Unsure {
+			if len(kind) > 0 {
+				return true
+			}
+			looked++
+			m, ok, err := get[message](tx, bucketMessage, key)
+			if device := deviceKey(m.Learner, m.Device); ok && !m.Unsure {
 				by[device] = append(by[device], numbered{numberAt(key), m})
 			}
+			bad = err
+			return err == nil
+		})
+		if bad != nil {
+			return bad
 		}
 		for _, list := range by {
 			if tooMany(list) {

@@ -387,3 +387,18 @@ func TestReadElsewhere(t *testing.T) {
 	}
 	w.sound()
 }
+
+// TestNightsEnd: nights do not keep a message alive that cannot be sent.
+func TestNightsEnd(t *testing.T) {
+	t.Parallel()
+	w := nightly(t, "2026-03-10 20:00")
+	w.search("lea", "go", catalog.NotifyInstant)
+	w.phone.outcome = failing(ReasonInternal)
+	w.course("go", "Go")
+	for range 5 * 24 {
+		w.pass(time.Hour)
+	}
+	if s, err := w.Status(10, 0); err != nil || s.Queued != 0 || s.DeadCount != 1 || s.Dead[0].Reason != ReasonExpired {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

@@ -36,12 +36,16 @@ type round struct {
 
 	Instructors []string `json:"instructors,omitempty"`
 
-	Seq    coursesync.Seq `json:"seq,omitempty"`   // of the first change: its name in what is told
-	At     time.Time      `json:"at,omitzero"`     // when that was made
-	Each   []event        `json:"each,omitempty"`  // of courses that changed: these, which are told of one by one
-	Done   int            `json:"done,omitempty"`  // how many of them were
-	After  string         `json:"after,omitempty"` // who was decided about last
-	Second bool           `json:"second,omitempty"`
+	Seq  coursesync.Seq `json:"seq,omitempty"`  // of the first change: its name in what is told
+	At   time.Time      `json:"at,omitzero"`    // when that was made
+	Each []event        `json:"each,omitempty"` // of courses that changed: these, which are told of one by one
+}
+
+// progress is how far a round is.
+type progress struct {
+	Done   int    `json:"done,omitempty"`   // of courses that changed: how many were told of
+	Second bool   `json:"second,omitempty"` // of new courses: who knows their instructors is told
+	After  string `json:"after,omitempty"`  // who was decided about last
 }
 
 // note is a notification on its way to one learner.
@@ -69,13 +73,13 @@ func notificationID(n *note) catalog.NotificationID {
 // decideStep does all that is to be decided now, and returns how long nothing more is to be done. A part that fails keeps no other from its turn.
 func (p *Push) decideStep(ctx context.Context) (time.Duration, error) {
 	now := p.now()
-	settled, err := p.settle(now)
 	next := now.Add(p.pace.idle)
 	sooner := func(t time.Time) {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
 	}
+	settled, err := p.settleSeldom(now)
 	sooner(settled)
 	errs := []error{err, p.tellRounds(ctx)}
 	at, err := p.deliver(ctx)
@@ -107,17 +111,20 @@ func (p *Push) tellRounds(ctx context.Context) error {
 }
 
 func (p *Push) tellRound(ctx context.Context, key []byte) error {
-	var r round
-	var known bool
+	t := telling{p: p, key: key}
+	known := false
 	err := p.db.View(func(tx *bolt.Tx) (err error) {
-		r, known, err = get[round](tx, bucketRounds, key)
+		if t.round, known, err = get[round](tx, bucketRounds, key); err != nil {
+			return err
+		}
+		t.progress, _, err = get[progress](tx, bucketProgress, key)
 		return err
 	})
 	if err != nil || !known {
 		return err
 	}
-	t := telling{p: p, key: key, round: r, seq: r.Seq, at: r.At}
-	switch r.Kind {
+	t.seq, t.at = t.round.Seq, t.round.At
+	switch t.round.Kind {
 	case eventChanged:
 		err = t.changed(ctx)
 	case eventImport:
@@ -130,7 +137,9 @@ func (p *Push) tellRound(ctx context.Context, key []byte) error {
 	if err != nil {
 		return err
 	}
-	return p.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketRounds).Delete(key) })
+	return p.db.Update(func(tx *bolt.Tx) error {
+		return errors.Join(tx.Bucket(bucketRounds).Delete(key), tx.Bucket(bucketProgress).Delete(key))
+	})
 }
 
 // telling is one round being told.
@@ -138,8 +147,9 @@ type telling struct {
 	p     *Push
 	key   []byte
 	round round
-	seq   coursesync.Seq // of the first change of what is being told
-	at    time.Time      // when that was made
+	progress
+	seq coursesync.Seq // of the first change of what is being told
+	at  time.Time      // when that was made
 }
 
 // wanted is a note with who is to get it, and how soon.
@@ -154,14 +164,14 @@ type wanted struct {
 
 // commit writes notes together with how far the round is.
 func (t *telling) commit(list []wanted, after string) error {
-	t.round.After = after
+	t.After = after
 	return t.p.db.Update(func(tx *bolt.Tx) error {
 		for i := range list {
 			if err := t.write(tx, &list[i]); err != nil {
 				return err
 			}
 		}
-		return put(tx, bucketRounds, t.key, t.round)
+		return put(tx, bucketProgress, t.key, t.progress)
 	})
 }
 

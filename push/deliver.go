@@ -317,8 +317,15 @@ func putMessage(tx *bolt.Tx, n uint64, m *message) error {
 	if err := put(tx, bucketMessage, number(n), m); err != nil {
 		return err
 	}
-	return tx.Bucket(bucketDue).Put(append(moment(m.Due), number(n)...), nil)
+	var kind []byte
+	if m.Nudge {
+		kind = nudgeDue
+	}
+	return tx.Bucket(bucketDue).Put(append(moment(m.Due), number(n)...), kind)
 }
+
+// nudgeDue says of a message that is due that it is a nudge: of these there are thousands at a time, and not all who look need to read them.
+var nudgeDue = []byte{'n'}
 
 // postpone moves a message to another time.
 func postpone(tx *bolt.Tx, n uint64, m *message, to time.Time) error {

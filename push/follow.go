@@ -79,7 +79,7 @@ func (p *Push) Reset(ctx context.Context) error {
 		return err
 	}
 	err = p.db.Update(func(tx *bolt.Tx) error {
-		return clearAll(tx, bucketCourses, bucketParts, bucketRatings, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices,
+		return clearAll(tx, bucketCourses, bucketParts, bucketRatings, bucketEvents, bucketRounds, bucketProgress, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices,
 			bucketGone, bucketMoved, bucketNudges, bucketDueNudg, bucketCaps, bucketImports)
 	})
 	if err == nil {

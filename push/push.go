@@ -102,6 +102,7 @@ type Push struct {
 
 	nudged  time.Time // when all devices were last looked at; of the deciding goroutine
 	swept   time.Time // the same for old devices
+	settles time.Time // when events are looked at again, if they are many; by the real clock
 	closing sync.Once
 	closed  error
 }

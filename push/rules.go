@@ -15,20 +15,20 @@ import (
 
 // changed tells those who take courses that these changed.
 func (t *telling) changed(ctx context.Context) error {
-	for t.round.Done < len(t.round.Courses) {
-		e := t.round.Each[t.round.Done]
+	for t.Done < len(t.round.Courses) {
+		e := t.round.Each[t.Done]
 		t.seq, t.at = e.First, e.At
-		if err := t.changedOne(ctx, catalog.CourseID(t.round.Courses[t.round.Done]), e.Last); err != nil {
+		if err := t.changedOne(ctx, catalog.CourseID(t.round.Courses[t.Done]), e.Last); err != nil {
 			return err
 		}
-		t.round.Done, t.round.After = t.round.Done+1, ""
+		t.Done, t.After = t.Done+1, ""
 	}
 	return nil
 }
 
 // changedOne tells of one course, which changed last at a Seq. It commits nothing when nobody takes it: then the next to be told of notes how far the round is.
 func (t *telling) changedOne(ctx context.Context, id catalog.CourseID, last coursesync.Seq) error {
-	for after := catalog.LearnerID(t.round.After); ; {
+	for after := catalog.LearnerID(t.After); ; {
 		var list []wanted
 		looked := 0
 		err := t.p.cfg.Catalog.View(ctx, func(v *catalog.View) error {
@@ -120,11 +120,11 @@ func (t *telling) imported(ctx context.Context) error {
 
 // published tells of new courses: first those whose saved searches find them, then those who know their instructors.
 func (t *telling) published(ctx context.Context) error {
-	if !t.round.Second {
+	if !t.Second {
 		if err := t.matched(ctx); err != nil {
 			return err
 		}
-		t.round.Second = true
+		t.Second = true
 		if err := t.commit(nil, ""); err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (t *telling) tellSearches(ctx context.Context, by finds) error {
 
 // inChunks makes notes of sorted keys, as many in one transaction as is good, from where the round was left.
 func (t *telling) inChunks(ctx context.Context, sorted []string, make func(rs *readers, key string) (wanted, bool, error)) error {
-	from, here := slices.BinarySearch(sorted, t.round.After)
+	from, here := slices.BinarySearch(sorted, t.After)
 	if here {
 		from++
 	}

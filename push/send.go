@@ -180,7 +180,7 @@ func (p *Push) putOff(list []ready, now time.Time) error {
 				continue // the device or the learner was dropped meanwhile
 			}
 			if m.why == "" {
-				m.Expires, m.Since = m.wait.Add(m.Expires.Sub(m.Since)), m.wait
+				m.Since = m.wait
 				if err := postpone(tx, m.n, &m.message, m.wait); err != nil {
 					return err
 				}

@@ -8,6 +8,26 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
+const (
+	// settleLong is how long settling takes when there are thousands of events, after an import. Then there is a pause, however much happens: as long as makes
+	// settling a tenth of the time.
+	settleLong  = 20 * time.Millisecond
+	settleShare = 10
+)
+
+// settleSeldom is settle, unless that took long just now.
+func (p *Push) settleSeldom(now time.Time) (next time.Time, err error) {
+	if pause := time.Until(p.settles); pause > 0 {
+		return now.Add(pause), nil
+	}
+	begun := time.Now()
+	next, err = p.settle(now)
+	if took := time.Since(begun); took > settleLong {
+		p.settles = time.Now().Add(settleShare * took)
+	}
+	return next, err
+}
+
 // settle makes rounds of the events that are over, and returns when the next one is. Courses are published one by one or by imports: what is published while an
 // import runs is told when it is done, so that it is one message, and all else half a second after the last one, so that it comes while it is news. What an
 // import changes is told a while after its end, all of it at the same time.

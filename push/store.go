@@ -21,25 +21,26 @@ import (
 // The buckets. Parts of keys are joined by a zero byte, which no id holds; numbers in keys are 8 bytes, big endian, times in unix milliseconds. Values
 // are JSON.
 var (
-	bucketMeta    = []byte("meta")    // format, cursor, imported
-	bucketCourses = []byte("courses") // course → courseMark: what was last seen of it
-	bucketParts   = []byte("parts")   // course/part, with its kind → partMark
-	bucketRatings = []byte("ratings") // course → catalog.CardRatings: the highest of which saved searches were told
-	bucketEvents  = []byte("events")  // kind, subject → event, which may still grow
-	bucketRounds  = []byte("rounds")  // number → round: settled events, being told
-	bucketNotes   = []byte("notes")   // learner, rule, subject, Seq → note
-	bucketDueNote = []byte("duenote") // time, key of a note → nothing
-	bucketMessage = []byte("message") // number → message
-	bucketDue     = []byte("due")     // time, number of a message → nothing
-	bucketDevices = []byte("devices") // learner/device, number of a message → nothing
-	bucketGone    = []byte("gone")    // learner/device → hash of the token that the service does not know
-	bucketMoved   = []byte("moved")   // channel → Seq up to which its devices are to be nudged
-	bucketNudges  = []byte("nudges")  // learner/device → nudge
-	bucketDueNudg = []byte("duenudg") // time, learner/device → nothing
-	bucketCaps    = []byte("caps")    // learner/device → tally of the day
-	bucketImports = []byte("imports") // import that is running → when that was seen
-	bucketDead    = []byte("dead")    // number → DeadLetter
-	bucketDays    = []byte("days")    // date (UTC) → DayCount
+	bucketMeta     = []byte("meta")     // format, cursor, imported
+	bucketCourses  = []byte("courses")  // course → courseMark: what was last seen of it
+	bucketParts    = []byte("parts")    // course/part, with its kind → partMark
+	bucketRatings  = []byte("ratings")  // course → catalog.CardRatings: the highest of which saved searches were told
+	bucketEvents   = []byte("events")   // kind, subject → event, which may still grow
+	bucketRounds   = []byte("rounds")   // number → round: settled events, being told
+	bucketProgress = []byte("progress") // number of a round → progress
+	bucketNotes    = []byte("notes")    // learner, rule, subject, Seq → note
+	bucketDueNote  = []byte("duenote")  // time, key of a note → nothing
+	bucketMessage  = []byte("message")  // number → message
+	bucketDue      = []byte("due")      // time, number of a message → nudgeDue for nudges, else nothing
+	bucketDevices  = []byte("devices")  // learner/device, number of a message → nothing
+	bucketGone     = []byte("gone")     // learner/device → hash of the token that the service does not know
+	bucketMoved    = []byte("moved")    // channel → Seq up to which its devices are to be nudged
+	bucketNudges   = []byte("nudges")   // learner/device → nudge
+	bucketDueNudg  = []byte("duenudg")  // time, learner/device → nothing
+	bucketCaps     = []byte("caps")     // learner/device → tally of the day
+	bucketImports  = []byte("imports")  // import that is running → when that was seen
+	bucketDead     = []byte("dead")     // number → DeadLetter
+	bucketDays     = []byte("days")     // date (UTC) → DayCount
 
 	keyFormat   = []byte("format")
 	keyCursor   = []byte("cursor")
@@ -47,7 +48,7 @@ var (
 )
 
 var buckets = [][]byte{
-	bucketMeta, bucketCourses, bucketParts, bucketRatings, bucketEvents, bucketRounds, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices, bucketGone,
+	bucketMeta, bucketCourses, bucketParts, bucketRatings, bucketEvents, bucketRounds, bucketProgress, bucketNotes, bucketDueNote, bucketMessage, bucketDue, bucketDevices, bucketGone,
 	bucketMoved, bucketNudges, bucketDueNudg, bucketCaps, bucketImports, bucketDead, bucketDays,
 }
 
