@@ -167,9 +167,13 @@ type sourceReader struct{ r io.Reader }
 
 type sourceError struct{ err error }
 
+// Error implements error.
 func (e *sourceError) Error() string { return e.err.Error() }
+
+// Unwrap returns the caller's error.
 func (e *sourceError) Unwrap() error { return e.err }
 
+// Read implements [io.Reader].
 func (s *sourceReader) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -132,6 +132,7 @@ type cellError struct {
 	detail string
 }
 
+// Error implements error.
 func (e *cellError) Error() string { return e.column + ": " + e.detail }
 
 func badCell(column string, code fault.Code, format string, args ...any) error {

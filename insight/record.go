@@ -62,6 +62,7 @@ func dayOf(t time.Time) day { return day(t.Unix() / secondsADay) } //nolint:gose
 
 func (d day) time() time.Time { return time.Unix(int64(d)*secondsADay, 0).UTC() }
 
+// String writes a day as 2026-03-10.
 func (d day) String() string { return d.time().Format(time.DateOnly) }
 
 // record is a search or an event on its way to the file.
