@@ -79,7 +79,9 @@ func (p *Push) decideStep(ctx context.Context) (time.Duration, error) {
 			next = t
 		}
 	}
-	settled, err := p.settleSeldom(now)
+	begun := time.Now()
+	settled, err := p.settle(now)
+	p.settling = time.Since(begun)
 	sooner(settled)
 	errs := []error{err, p.tellRounds(ctx)}
 	at, err := p.deliver(ctx)

@@ -100,11 +100,11 @@ type Push struct {
 	gates   gates
 	metrics *metrics
 
-	nudged  time.Time // when all devices were last looked at; of the deciding goroutine
-	swept   time.Time // the same for old devices
-	settles time.Time // when events are looked at again, if they are many; by the real clock
-	closing sync.Once
-	closed  error
+	nudged   time.Time     // when all devices were last looked at; of the deciding goroutine
+	swept    time.Time     // the same for old devices
+	settling time.Duration // how long it took to look at all events, by the real clock
+	closing  sync.Once
+	closed   error
 }
 
 // Open opens or makes the file. A new one begins at the log's head: nobody is told what happened before. Errors: fault.Locked when another process holds
@@ -152,7 +152,7 @@ func (p *Push) Close() error {
 // Run decides and sends until ctx ends. What is under way when it ends is done again later.
 func (p *Push) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.loop(ctx, p.decide, "deciding", p.decideStep) })
+	g.Go(func() error { return p.loop(ctx, p.decide, "deciding", p.decidePaced) })
 	if p.cfg.Sender != nil {
 		g.Go(func() error { return p.loop(ctx, p.send, "sending", p.sendStep) })
 	}

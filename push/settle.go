@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -15,17 +16,13 @@ const (
 	settleShare = 10
 )
 
-// settleSeldom is settle, unless that took long just now.
-func (p *Push) settleSeldom(now time.Time) (next time.Time, err error) {
-	if pause := time.Until(p.settles); pause > 0 {
-		return now.Add(pause), nil
+// decidePaced is decideStep with that pause.
+func (p *Push) decidePaced(ctx context.Context) (time.Duration, error) {
+	wait, err := p.decideStep(ctx)
+	if err == nil && p.settling > settleLong {
+		err = rest(ctx, settleShare*p.settling)
 	}
-	begun := time.Now()
-	next, err = p.settle(now)
-	if took := time.Since(begun); took > settleLong {
-		p.settles = time.Now().Add(settleShare * took)
-	}
-	return next, err
+	return wait, err
 }
 
 // settle makes rounds of the events that are over, and returns when the next one is. Courses are published one by one or by imports: what is published while an
