@@ -111,7 +111,7 @@ func (v *View) MyPreferences(who LearnerID) (p Preferences, err error) {
 }
 
 // PutPreferences replaces what a learner prefers: what p leaves out is deleted, what is the same already appends nothing. The learner or an
-// administrator may. fault.InvalidFields with fault.BadLocale, fault.BadTimezone or fault.BadValue.
+// administrator may. fault.InvalidFields with fault.BadLocale, fault.BadTimezone, fault.BadSpan or fault.BadValue.
 func (tx *Tx) PutPreferences(who LearnerID, p Preferences) error {
 	const op = "catalog.PutPreferences"
 	if err := tx.mayActFor(op, who); err != nil {

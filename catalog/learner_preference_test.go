@@ -53,7 +53,7 @@ func TestPreferencesRefused(t *testing.T) {
 		{"another language", Preferences{Locale: "de"}, "/locale", fault.BadLocale},
 		{"a region", Preferences{Locale: "fr-CA"}, "/locale", fault.BadLocale},
 		{"no language", Preferences{Locale: "*"}, "/locale", fault.BadLocale},
-		{"no span", Preferences{QuietHours: "22-7"}, "/quiet_hours", fault.BadValue},
+		{"no span", Preferences{QuietHours: "22-7"}, "/quiet_hours", fault.BadSpan},
 		{"no way", Preferences{InstructorCourse: "hourly"}, "/notify/instructor_course", fault.BadValue},
 		{"no zone", Preferences{Timezone: "Mars/Olympus"}, "/timezone", fault.BadTimezone},
 		{"this machine's", Preferences{Timezone: "Local"}, "/timezone", fault.BadTimezone},

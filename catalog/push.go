@@ -97,7 +97,7 @@ func administers(op string, actor Actor, org OrgID) error {
 }
 
 // PutPushDefaults sets what holds for an organization's learners, "" for everyone's. Its administrators may, and those of all. fault.InvalidFields with
-// fault.BadValue or fault.OutOfRange.
+// fault.BadSpan, fault.BadTime, fault.BadValue or fault.OutOfRange.
 func (tx *Tx) PutPushDefaults(org OrgID, d PushDefaults) error {
 	const op = "catalog.PutPushDefaults"
 	if err := administers(op, tx.overlay.actor, org); err != nil {
@@ -109,7 +109,7 @@ func (tx *Tx) PutPushDefaults(org OrgID, d PushDefaults) error {
 	}
 	p.quietHours("/quiet_hours", d.QuietHours)
 	if _, ok := minuteOfDay(d.DigestAt); d.DigestAt != "" && !ok {
-		p.add("/digest_at", fault.BadValue, "is no time of day", "allowed", "00:00 … 23:59")
+		p.add("/digest_at", fault.BadTime, "is no time of day, as 08:00 is")
 	}
 	if d.DailyCap != 0 {
 		p.between("/daily_cap", d.DailyCap, 1, MaxDailyCap)
@@ -136,7 +136,7 @@ func (p *problems) notify(rule NotificationRule, n Notify) {
 // quietHours refuses what is no span of a day.
 func (p *problems) quietHours(pointer, s string) {
 	if _, _, ok := QuietSpan(s); s != "" && !ok {
-		p.add(pointer, fault.BadValue, "is no span of a day", "allowed", "22:00-07:30, off …")
+		p.add(pointer, fault.BadSpan, "is no span of a day, as 22:00-07:30 is, nor off")
 	}
 }
 

@@ -91,6 +91,8 @@ const (
 	BadURL       Code = "bad-url"
 	BadLocale    Code = "bad-locale"
 	BadTimezone  Code = "bad-timezone" // no name of the IANA database
+	BadTime      Code = "bad-time"     // no time of day
+	BadSpan      Code = "bad-span"     // no span of a day
 	BadToken     Code = "bad-token"    // of a push service
 	BadValue     Code = "bad-value"    // args: allowed
 	BadFilter    Code = "bad-filter"   // of InstantSearch; args: value (where it cannot be read)
@@ -140,7 +142,7 @@ func (c Code) Kind() Kind {
 
 // FieldCodes lists the codes that a field can carry, for the test that every text exists.
 var FieldCodes = []Code{
-	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadTimezone, BadToken, BadValue, BadFilter,
+	Required, TooLong, TooMany, OutOfRange, NotANumber, NotADate, NotABoolean, BadID, BadURL, BadLocale, BadTimezone, BadTime, BadSpan, BadToken, BadValue, BadFilter,
 	BadQuery, BadEncoding, UnknownField, UnknownRef, UnknownLevel, WrongLocale, DateOrder, ReadOnly, Cycle, WrongType, WrongColumns,
 	BrokenQuote, Duplicate, NoWord, TooManyWords,
 }
