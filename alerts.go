@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
 	"github.com/carrel-lms/carrel/push"
@@ -47,7 +48,12 @@ func (s savedSearches) upToDate(ctx context.Context, found iter.Seq2[search.Matc
 	}
 }
 
+// indexWait is how long the index is waited for. While it is built anew, nudges and other news have their turns between.
+const indexWait = 10 * time.Second
+
 func (s savedSearches) takeIn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, indexWait)
+	defer cancel()
 	head, err := s.catalog.Log().Head(ctx)
 	if err == nil {
 		err = s.index.WaitFor(ctx, head)

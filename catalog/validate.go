@@ -170,6 +170,9 @@ func validOrgID(id string) bool {
 }
 
 func validPart(s string, limit int) bool {
+	if s == "." || s == ".." { // in an address they are another one
+		return false
+	}
 	n := 0
 	for _, r := range s {
 		if n++; n > limit || r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsNumber(r) && !strings.ContainsRune("._:+@-", r) {

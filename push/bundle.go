@@ -14,38 +14,32 @@ import (
 // just before sending, so that it does not matter why they came together, and written down before one is sent, so that a bundle stays what it is when it is
 // sent again. What may have been taken already, before a kill or without an answer, is left as it is: under another key it would be shown twice.
 
-// bundle makes one message of those that a device should get now, where they are too many. Messages are looked at in the order in which they are due.
+// bundle makes one message of those that a device should get now, where they are too many: for as many devices as get one in a turn.
 func (p *Push) bundle(now time.Time) error {
 	var many [][]numbered
 	err := p.db.View(func(tx *bolt.Tx) error {
-		by := map[string][]numbered{}
-		looked := 0
+		seen := map[string]bool{}
 		var bad error
 		each(tx, bucketDue, nil, func(row, kind []byte) bool {
 			at, key := momentOf(row)
-			if at.After(now) || looked == maxLooked {
+			if at.After(now) || len(seen) == maxTurn {
 				return false
 			}
 			if len(kind) > 0 {
 				return true
 			}
-			looked++
 			m, ok, err := get[message](tx, bucketMessage, key)
-			if device := deviceKey(m.Learner, m.Device); ok && !m.Unsure {
-				by[device] = append(by[device], numbered{numberAt(key), m})
+			if device := deviceKey(m.Learner, m.Device); err == nil && ok && !seen[device] {
+				seen[device] = true
+				var list []numbered
+				if list, err = bundled(tx, device, now); tooMany(list) {
+					many = append(many, list)
+				}
 			}
 			bad = err
 			return err == nil
 		})
-		if bad != nil {
-			return bad
-		}
-		for _, list := range by {
-			if tooMany(list) {
-				many = append(many, list)
-			}
-		}
-		return nil
+		return bad
 	})
 	if err != nil {
 		return err
@@ -64,6 +58,20 @@ func (p *Push) bundle(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// bundled returns what is due for a device and may be part of a bundle.
+func bundled(tx *bolt.Tx, device string, now time.Time) (list []numbered, err error) {
+	for _, n := range messagesOf(tx, join(device, "")) {
+		m, ok, err := get[message](tx, bucketMessage, number(n))
+		if err != nil {
+			return nil, err
+		}
+		if ok && !m.Nudge && !m.Unsure && !m.Due.After(now) && m.Expires.After(now) {
+			list = append(list, numbered{n, m})
+		}
+	}
+	return list, nil
 }
 
 // tooMany reports whether messages for a device are to be one.

@@ -184,9 +184,14 @@ func (p *Push) deliverSome(ctx context.Context, list []dueNote, now time.Time) e
 	if err != nil {
 		return err
 	}
+	var left []catalog.LearnerID
 	seq, err := p.cfg.Catalog.Update(ctx, catalog.System, func(tx *catalog.Tx) error {
+		left = nil
 		for who, notes := range d.told {
-			if err := p.putNotifications(ctx, tx, who, notes); err != nil {
+			err := p.putNotifications(ctx, tx, who, notes)
+			if fault.Is(err, fault.AccountErased) {
+				left = append(left, who)
+			} else if err != nil {
 				return err
 			}
 		}
@@ -194,6 +199,9 @@ func (p *Push) deliverSome(ctx context.Context, list []dueNote, now time.Time) e
 	})
 	if err != nil {
 		return err
+	}
+	for _, who := range left {
+		delete(d.told, who)
 	}
 	err = p.db.Update(func(tx *bolt.Tx) error {
 		for _, n := range list {
@@ -225,16 +233,13 @@ func (p *Push) deliverSome(ctx context.Context, list []dueNote, now time.Time) e
 	return err
 }
 
-// putNotifications writes a learner's inbox. Whoever left gets none.
+// putNotifications writes a learner's inbox. fault.AccountErased for one who left.
 func (p *Push) putNotifications(ctx context.Context, tx *catalog.Tx, who catalog.LearnerID, notes []dueNote) error {
 	list := make([]catalog.NewNotification, len(notes))
 	for i := range notes {
 		list[i] = catalog.NewNotification{ID: notificationID(&notes[i].note), Value: notes[i].Value}
 	}
 	outcomes, err := tx.PutNotifications(who, list)
-	if fault.Is(err, fault.AccountErased) {
-		return nil // nor messages: there are no devices
-	}
 	for _, o := range outcomes {
 		if o.Err != nil {
 			p.log.ErrorContext(ctx, "push: a notification is not as the catalog wants it", slog.Any("error", o.Err))

@@ -50,7 +50,7 @@ func (p *Push) Apply(_ context.Context, batch []coursesync.Change, next coursesy
 		if err != nil {
 			return err
 		}
-		a := applying{tx: tx, now: p.now()}
+		a := applying{tx: tx, now: p.now(), nudges: p.cfg.Sender != nil}
 		for i := range batch {
 			if at.Log == next.Log && batch[i].Seq <= at.Seq {
 				continue
@@ -174,7 +174,9 @@ func (p *pile) flush() error {
 type applying struct {
 	tx  *bolt.Tx
 	now time.Time
-	own struct { // what a learner did in the changes just before, one after another, for all that we know
+
+	nudges bool     // there is a push service
+	own    struct { // what a learner did in the changes just before, one after another, for all that we know
 		channel coursesync.Channel
 		seq     coursesync.Seq
 	}
@@ -361,6 +363,11 @@ func (a *applying) move(ch *coursesync.Change) error {
 		}
 		a.own.channel, a.own.seq = ch.Channel, ch.Seq
 		return nil
+	case catalog.KindProgress:
+		if a.own.channel == ch.Channel && a.own.seq+1 == ch.Seq {
+			a.own.seq = ch.Seq // a part of the same command, perhaps
+		}
+		return nil
 	case catalog.KindClient:
 		if a.own.channel == ch.Channel && a.own.seq+1 == ch.Seq {
 			return a.endOwn(ownMark)
@@ -384,7 +391,7 @@ func (a *applying) move(ch *coursesync.Change) error {
 	if err := a.endOwn(laterMark); err != nil || !moves {
 		return err
 	}
-	return put(a.tx, bucketMoved, []byte(ch.Channel), ch.Seq)
+	return a.moved(string(ch.Channel), ch.Seq)
 }
 
 // What a learner does must not use up the nudge that was for news.
@@ -402,7 +409,24 @@ func (a *applying) endOwn(mark string) error {
 	if a.own.channel, a.own.seq = "", 0; channel == "" {
 		return nil
 	}
-	return put(a.tx, bucketMoved, []byte(string(channel)+mark), seq)
+	return a.moved(string(channel)+mark, seq)
+}
+
+// moved notes that a channel moved, unless nobody is nudged.
+func (a *applying) moved(key string, seq coursesync.Seq) error {
+	if !a.nudges {
+		return nil
+	}
+	return moved(a.tx, key, seq)
+}
+
+// moved notes up to where the devices of a channel are to be nudged.
+func moved(tx *bolt.Tx, key string, seq coursesync.Seq) error {
+	was, _, err := get[coursesync.Seq](tx, bucketMoved, []byte(key))
+	if err != nil || was >= seq {
+		return err
+	}
+	return put(tx, bucketMoved, []byte(key), seq)
 }
 
 // forget drops all that is held of a learner who was erased: what waits to be sent before all.
@@ -418,11 +442,14 @@ func forget(tx *bolt.Tx, learner string) error {
 	if err := dropMessages(tx, devices); err != nil {
 		return err
 	}
-	for _, bucket := range [][]byte{bucketGone, bucketNudges, bucketCaps} {
-		for _, key := range keys(tx, bucket, devices) {
-			if err := tx.Bucket(bucket).Delete(key); err != nil {
-				return err
-			}
+	for _, key := range append(keys(tx, bucketNudges, devices), keys(tx, bucketCaps, devices)...) {
+		if err := dropNudge(tx, key); err != nil {
+			return err
+		}
+	}
+	for _, key := range keys(tx, bucketGone, devices) {
+		if err := tx.Bucket(bucketGone).Delete(key); err != nil {
+			return err
 		}
 	}
 	if err := forgetDead(tx, who); err != nil {
@@ -441,5 +468,5 @@ func dropDevice(tx *bolt.Tx, key string) error {
 	if err := dropMessages(tx, join(key, "")); err != nil {
 		return err
 	}
-	return errors.Join(tx.Bucket(bucketNudges).Delete([]byte(key)), tx.Bucket(bucketCaps).Delete([]byte(key)))
+	return dropNudge(tx, []byte(key))
 }

@@ -3,6 +3,7 @@ package push
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -240,7 +241,7 @@ func (p *Push) nudgeAgain(now time.Time) (next time.Time, err error) {
 		var rows [][]byte
 		rows, next = due(tx, bucketDueNudg, now, chunk)
 		for _, row := range rows {
-			_, key := momentOf(row)
+			at, key := momentOf(row)
 			key = bytes.Clone(key)
 			if err := tx.Bucket(bucketDueNudg).Delete(row); err != nil {
 				return err
@@ -249,8 +250,8 @@ func (p *Push) nudgeAgain(now time.Time) (next time.Time, err error) {
 			if err != nil {
 				return err
 			}
-			if !ok || n.Again.IsZero() {
-				continue // the device is gone
+			if !ok || n.Again.UnixMilli() != at.UnixMilli() {
+				continue // the device is gone, or was nudged earlier
 			}
 			old, err := waitingNudge(tx, key)
 			if err == nil {
@@ -266,6 +267,15 @@ func (p *Push) nudgeAgain(now time.Time) (next time.Time, err error) {
 		return nil
 	})
 	return next, err
+}
+
+// dropNudge forgets the nudges of a device, and how many messages it showed.
+func dropNudge(tx *bolt.Tx, key []byte) error {
+	n, _, err := get[nudge](tx, bucketNudges, key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(tx.Bucket(bucketDueNudg).Delete(append(moment(n.Again), key...)), tx.Bucket(bucketNudges).Delete(key), tx.Bucket(bucketCaps).Delete(key))
 }
 
 // nudgeName is a channel as a device asks for it.
@@ -392,10 +402,12 @@ func (p *Push) sweep(ctx context.Context) error {
 		return nil
 	}
 	stale := func(d catalog.Device) bool { return now.Sub(d.SeenAt) > staleAfter }
+	there := map[string]bool{}
 	for d, err := range p.cfg.Catalog.Devices(ctx) {
 		if err != nil {
 			return err
 		}
+		there[deviceKey(d.Learner, d.ID)] = true
 		if !stale(d.Value) {
 			continue
 		}
@@ -408,5 +420,22 @@ func (p *Push) sweep(ctx context.Context) error {
 		}
 	}
 	p.swept = now
-	return nil
+	return p.forgetOthers(there)
+}
+
+// forgetOthers forgets the devices that are not there: one that was dropped while it was nudged may have left a row.
+func (p *Push) forgetOthers(there map[string]bool) error {
+	return p.db.Update(func(tx *bolt.Tx) error {
+		for _, bucket := range [][]byte{bucketNudges, bucketCaps} {
+			for _, key := range keys(tx, bucket, nil) {
+				if there[string(key)] {
+					continue
+				}
+				if err := dropNudge(tx, key); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/carrel-lms/carrel/catalog"
 )
 
@@ -154,5 +156,81 @@ func TestManyChannelsMove(t *testing.T) {
 	w.decideAll()
 	if s, err := w.Status(0, 0); err != nil || s.Queued != learners {
 		t.Errorf("%d of %d are queued, %v", s.Queued, learners, err)
+	}
+}
+
+// TestNudgeOnce: a nudge that was planned and came earlier with other news does not come again at its time, and one that a move overtakes on its way leaves
+// the device alone for as long as any other.
+func TestNudgeOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.pass(time.Hour)
+	nudges := func(d time.Duration) int {
+		w.pass(d)
+		return len(w.phone.silent())
+	}
+	w.search("lea", "go", catalog.NotifyOff) // planned for a quarter of an hour later
+	if got := nudges(10 * time.Minute); got != 0 {
+		t.Fatalf("%d nudges for one's own deed", got)
+	}
+	w.course("a", "A")
+	w.turn()
+	w.course("b", "B")
+	if got := nudges(6 * time.Minute); got != 1 {
+		t.Errorf("%d nudges, want one", got)
+	}
+	if got := nudges(9 * time.Minute); got != 1 {
+		t.Errorf("%d nudges a quarter of an hour later, want one", got)
+	}
+	w.clock.add(time.Hour)
+	w.phone.outcome = func(*Message) Outcome {
+		w.phone.outcome = nil
+		w.course("c", "C")
+		w.follow()
+		w.clock.add(lookEvery)
+		if _, err := w.decideStep(t.Context()); err != nil {
+			t.Error(err)
+		}
+		return Outcome{Reason: Sent}
+	}
+	w.course("a", "A again")
+	if got := nudges(time.Minute); got != 1 {
+		t.Errorf("%d nudges, want one", got)
+	}
+	if got := nudges(nudgeEvery); got != 1 {
+		t.Errorf("%d nudges for what came meanwhile, want one", got)
+	}
+	w.sound()
+}
+
+// TestErasedWithPlans: of a learner who leaves nothing stays, planned nudges neither; a device whose name begins alike is another one.
+func TestErasedWithPlans(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, id := range []catalog.DeviceID{"phone", "phone2"} {
+		w.do(func(tx *catalog.Tx) error {
+			_, err := tx.PutDevice("lea", id, catalog.Device{Token: "token-" + string(id), Platform: catalog.PlatformAndroid}, catalog.Cond{})
+			return err
+		})
+	}
+	w.search("lea", "go", catalog.NotifyInstant)
+	w.turn()
+	rows := func() (n int) {
+		_ = w.db.View(func(tx *bolt.Tx) error {
+			n = len(keys(tx, bucketNudges, nil)) + len(keys(tx, bucketDueNudg, nil))
+			return nil
+		})
+		return n
+	}
+	w.do(func(tx *catalog.Tx) error { return tx.DeleteDevice("lea", "phone", catalog.Cond{}) })
+	w.turn()
+	if got := rows(); got != 2 {
+		t.Errorf("%d rows of the other device, want its plan", got)
+	}
+	w.do(func(tx *catalog.Tx) error { return tx.Erase("lea") })
+	w.turn()
+	if got := rows(); got != 0 {
+		t.Errorf("%d rows of somebody who left", got)
 	}
 }

@@ -120,6 +120,9 @@ func (p *Push) rememberRatings(ctx context.Context, courses []catalog.CourseID) 
 func (p *Push) putRatings(best map[catalog.CourseID]catalog.CardRatings) error {
 	return p.db.Update(func(tx *bolt.Tx) error {
 		for id, ratings := range best {
+			if tx.Bucket(bucketCourses).Get([]byte(id)) == nil {
+				continue // it was deleted meanwhile
+			}
 			if err := put(tx, bucketRatings, []byte(id), ratings); err != nil {
 				return err
 			}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -30,6 +29,8 @@ const (
 	maxTurn = 4_000
 	// maxLooked bounds the messages looked at for one turn: of a device that has many waiting only one is taken.
 	maxLooked = 10_000
+	// maxAsked is how long a service may let everything wait: one that asks for more is mistaken, and messages would be none any more.
+	maxAsked = 24 * time.Hour
 	// maxDoublings bounds the exponent of a wait.
 	maxDoublings = 20
 )
@@ -138,6 +139,7 @@ func (p *Push) pick(now time.Time) (list []numbered, next time.Time, err error) 
 type ready struct {
 	numbered
 	written
+	doubted bool // an attempt before this one may have been taken
 }
 
 // prepare writes messages out. Those that are of no use any more are dropped, and those for whom it is night wait for the morning.
@@ -153,11 +155,12 @@ func (p *Push) prepare(ctx context.Context, picked []numbered, now time.Time) ([
 				return err
 			}
 			switch {
+			case w.why == ReasonUnregistered: // until the device is dropped, or has another token
 			case w.why != "" || w.wait.After(now):
-				not = append(not, ready{m, w})
+				not = append(not, ready{numbered: m, written: w})
 			case !tokens[w.wire.Token]: // else both were registered at once: the later one stays
 				tokens[w.wire.Token] = true
-				list = append(list, ready{m, w})
+				list = append(list, ready{numbered: m, written: w})
 			}
 		}
 		return nil
@@ -205,7 +208,7 @@ func (p *Push) dropWhy(tx *bolt.Tx, m *ready, now time.Time) error {
 			return err
 		}
 	case m.why == ReasonCapped: // what is in the inbox only is to be pulled
-		if err := put(tx, bucketMoved, []byte(catalog.LearnerChannel(m.Learner)), m.Seq); err != nil {
+		if err := moved(tx, string(catalog.LearnerChannel(m.Learner)), m.Seq); err != nil {
 			return err
 		}
 		poke(p.decide)
@@ -218,6 +221,9 @@ func (p *Push) sendBatch(ctx context.Context, some []ready) error {
 	wire := make([]Message, len(some))
 	for i := range some {
 		wire[i] = some[i].wire
+	}
+	for i := range some {
+		some[i].doubted = some[i].Unsure
 	}
 	if err := p.markUnsure(some); err != nil {
 		return err
@@ -310,6 +316,7 @@ func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time
 	}
 	p.warnOfPlatform(ctx, outcomes, now)
 	wait := time.Duration(0)
+	asked := min(worst.RetryAfter, maxAsked)
 	again := !g.until.After(now) // else what was under way when the gate closed says the same
 	switch worst.Reason {
 	case ReasonAuth:
@@ -325,10 +332,10 @@ func (p *Push) heed(ctx context.Context, outcomes []Outcome, now time.Time) time
 		p.metrics.halted.Set(1)
 	case ReasonQuota:
 		g.fail(again)
-		wait = max(worst.RetryAfter, backoff(p.pace.quota, p.pace.backoffMost, g.streak))
+		wait = max(asked, backoff(p.pace.quota, p.pace.backoffMost, g.streak))
 	case ReasonUnavailable:
 		g.fail(again)
-		wait = max(worst.RetryAfter, backoff(p.pace.backoff, p.pace.backoffMost, g.streak))
+		wait = max(asked, backoff(p.pace.backoff, p.pace.backoffMost, g.streak))
 	case ReasonNetwork, ReasonInternal:
 		if !sent { // nothing gets through
 			g.fail(again)
@@ -373,9 +380,9 @@ func backoff(base, most time.Duration, attempt int) time.Duration {
 // record writes down what became of one message.
 func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) error {
 	if tx.Bucket(bucketMessage).Get(number(m.n)) == nil {
-		return nil // the device or the learner was dropped meanwhile
+		return leaveAlone(tx, m, o, now) // or the device or the learner was dropped meanwhile
 	}
-	m.Unsure = m.Unsure && (o.Reason == ReasonNetwork || o.Reason == ReasonInternal) // all others are the service's word that it did not take it
+	m.Unsure = m.doubted || m.Unsure && (o.Reason == ReasonNetwork || o.Reason == ReasonInternal) // all others are the service's word that it did not take it
 	switch {
 	case o.Reason == ReasonUnregistered || o.Reason == ReasonMismatch:
 		return tokenGone(tx, deviceKey(m.Learner, m.Device), m.wire.Token)
@@ -388,6 +395,9 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 		at := now.Add(max(backoff(p.pace.backoff, p.pace.backoffMost, m.Attempts), o.RetryAfter))
 		if at.Before(retry) {
 			at = retry
+		}
+		if at.After(m.Expires) {
+			at = m.Expires
 		}
 		return postpone(tx, m.n, &m.message, at)
 	case o.Reason == Sent && !m.Nudge:
@@ -402,9 +412,21 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 	return dropMessage(tx, m.n)
 }
 
-// tokenGone notes that the service does not know a device's token, and drops what waits for the device.
+// leaveAlone lets a nudge wait that took the place of one which was under way and came.
+func leaveAlone(tx *bolt.Tx, m *ready, o Outcome, now time.Time) error {
+	if !m.Nudge || o.Reason != Sent {
+		return nil
+	}
+	next, err := waitingNudge(tx, []byte(deviceKey(m.Learner, m.Device)))
+	if err != nil || next == nil {
+		return err
+	}
+	return postpone(tx, next.n, &next.message, now.Add(nudgeEvery))
+}
+
+// tokenGone notes that the service does not know a device's token. What waits for the device goes with it, unless it has another token by now.
 func tokenGone(tx *bolt.Tx, device, token string) error {
-	return errors.Join(tx.Bucket(bucketGone).Put([]byte(device), []byte(tokenHash(token))), dropMessages(tx, join(device, "")))
+	return tx.Bucket(bucketGone).Put([]byte(device), []byte(tokenHash(token)))
 }
 
 // tokenHash stands for a token where we remember that the service does not know it.

@@ -406,3 +406,103 @@ func TestKilledWhileSending(t *testing.T) {
 	}
 	w.sound()
 }
+
+// TestDoubtStays: what may have been taken once keeps its key, whatever the service says of later attempts.
+func TestDoubtStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	for i := range 5 {
+		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
+	}
+	w.pass(time.Hour)
+	var first string
+	w.phone.outcome = func(m *Message) Outcome {
+		if first = m.Collapse; m.Silent() {
+			return Outcome{Reason: Sent}
+		}
+		return Outcome{Reason: ReasonNetwork}
+	}
+	w.course("one", "go0")
+	w.pass(time.Second)
+	w.phone.outcome = failing(ReasonUnavailable)
+	w.pass(time.Minute)
+	for i := 1; i < 5; i++ {
+		w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("go", i))
+	}
+	w.pass(time.Minute)
+	w.phone.outcome = nil
+	w.pass(time.Hour)
+	w.pass(time.Hour)
+	var got []string
+	for _, m := range w.phone.shown() {
+		got = append(got, m.Collapse)
+	}
+	slices.Sort(got)
+	if len(got) != 2 || !strings.HasPrefix(got[0], "bundle-") || got[1] != first {
+		t.Errorf("%q, want a bundle and %s", got, first)
+	}
+}
+
+// TestRotated: an app that registers a new token while the service says that it does not know the old one gets what waits for it.
+func TestRotated(t *testing.T) {
+	t.Parallel()
+	w := waiting(t, 1)
+	w.phone.outcome = func(m *Message) Outcome {
+		if m.Token != "token-l0" {
+			return Outcome{Reason: Sent}
+		}
+		w.device("l0", func(d *catalog.Device) { d.Token = "new" })
+		return Outcome{Reason: ReasonUnregistered}
+	}
+	w.pass(time.Minute)
+	if got := w.phone.shown(); len(got) != 1 || got[0].Token != "new" || w.phone.tried["token-l0"] != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAskedForTooMuch: a service that wants a year gets a day.
+func TestAskedForTooMuch(t *testing.T) {
+	t.Parallel()
+	for _, why := range []Reason{ReasonUnavailable, ReasonInternal} {
+		w := waiting(t, 1)
+		w.phone.outcome = func(*Message) Outcome { return Outcome{Reason: why, RetryAfter: 300 * 24 * time.Hour} }
+		w.turn()
+		w.phone.outcome = nil
+		w.pass(5 * 24 * time.Hour)
+		w.course("later", "Go later")
+		w.pass(time.Minute)
+		if s, err := w.Status(10, 0); err != nil || s.Queued != 0 || len(w.phone.shown()) == 0 {
+			t.Errorf("%s: %+v, %v", why, s, err)
+		}
+	}
+}
+
+// TestExpiredStaysDead: what came too late is a dead letter, and not a part of a bundle.
+func TestExpiredStaysDead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	for i := range 4 {
+		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
+	}
+	w.pass(time.Hour)
+	publish := func(i int) {
+		w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("go", i))
+		w.follow()
+		w.clock.add(time.Second)
+		w.decideAll()
+	}
+	for i := range 3 {
+		publish(i)
+	}
+	w.clock.add(10 * 24 * time.Hour) // the server was off
+	publish(3)
+	w.turn()
+	if s, err := w.Status(10, 0); err != nil || s.DeadCount != 3 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if got := w.phone.shown(); len(got) != 1 || got[0].Title != "1 new course for “go3”" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -38,6 +38,8 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 		if err != nil {
 			return err
 		}
+		importing := importing(tx, now)
+		due := false
 		s := settling{tx: tx, now: now}
 		var published event
 		each(tx, bucketEvents, nil, func(k, v []byte) bool {
@@ -53,11 +55,12 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 				if since := imported.Sub(e.Latest); since > 0 && !imported.After(now) {
 					quiet += since
 				}
-				if importing(tx, now, p.pace.changedMost) {
+				if importing {
 					quiet = p.pace.changedMost
 				}
-				if len(changed.Courses) < maxRound && s.over(e, quiet, p.pace.changedMost) {
+				if over := s.over(e, quiet, p.pace.changedMost); len(changed.Courses) < maxRound && (over || importing) {
 					changed.Courses, changed.Each = append(changed.Courses, parts[1]), append(changed.Each, e)
+					due = due || over
 				}
 			case eventImport:
 				if s.over(e, 0, 0) {
@@ -80,13 +83,13 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 			}
 			return true
 		})
-		if len(changed.Courses) > 0 {
+		if due { // when one has waited for long enough, none of an import waits longer
 			changed.Kind = eventChanged
 			s.rounds = append(s.rounds, changed)
 		}
 		if len(fresh) > 0 {
 			quiet := p.pace.published
-			if importing(tx, now, p.pace.publishedMost) {
+			if importing {
 				quiet = p.pace.publishedMost
 			}
 			if s.over(published, quiet, p.pace.publishedMost) {
@@ -102,12 +105,15 @@ func (p *Push) settle(now time.Time) (next time.Time, err error) {
 	return next, err
 }
 
-// importing reports whether an import is running that began a short while ago. One that takes longer, or whose server was stopped for good, is not waited for.
-func importing(tx *bolt.Tx, now time.Time, most time.Duration) (running bool) {
+// maxImport is how long an import may take: one that is longer in the log as running belongs to a server that was stopped for good.
+const maxImport = 24 * time.Hour
+
+// importing reports whether an import is running.
+func importing(tx *bolt.Tx, now time.Time) (running bool) {
 	each(tx, bucketImports, nil, func(_, v []byte) bool {
 		begun, err := decode[time.Time](v)
 		since := now.Sub(begun)
-		running = err == nil && since >= 0 && since < most
+		running = err == nil && since >= 0 && since < maxImport
 		return !running
 	})
 	return running

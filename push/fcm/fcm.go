@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -41,6 +42,8 @@ const (
 	perSecond = 2_500
 	// atOnce is how many may be made up for when others had the processor.
 	atOnce = 30
+	// maxRetryAfter is how long the service may let us wait: whoever asks for more is mistaken, and messages would be none any more.
+	maxRetryAfter = 24 * time.Hour
 	// maxAnswer bounds an answer that is read, in bytes; real ones have less than 1 kB.
 	maxAnswer = 64 << 10
 )
@@ -160,10 +163,10 @@ func reasonOf(err error) push.Reason {
 // retryAfter reads a header Retry-After: seconds or a date. What is past is 0.
 func retryAfter(s string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(s); err == nil {
-		return max(time.Duration(seconds)*time.Second, 0)
+		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(s); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
 }
@@ -212,16 +215,20 @@ func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// noAnswer stands for an answer that did not come.
+// noAnswer stands for an answer that did not come. When there was not even a connection, it is as if the service had said that it is not there.
 func noAnswer(r *http.Request, err error) *http.Response {
-	failed := failedOther
-	if _, refused := errors.AsType[*oauth2.RetrieveError](err); refused || strings.Contains(err.Error(), "invalid_grant") {
-		failed = failedAuth
+	header := http.Header{"Retry-After": {tooLong}}
+	dial, dialing := errors.AsType[*net.OpError](err)
+	_, refused := errors.AsType[*oauth2.RetrieveError](err)
+	switch {
+	case refused, strings.Contains(err.Error(), "invalid_grant"):
+		header.Set(headerFailed, failedAuth)
+	case !dialing || dial.Op != "dial":
+		header.Set(headerFailed, failedOther)
 	}
 	return &http.Response{
-		StatusCode: http.StatusServiceUnavailable, Status: "503 no answer", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Retry-After": {tooLong}, headerFailed: {failed}},
-		Body:   io.NopCloser(strings.NewReader(err.Error())),
+		StatusCode: http.StatusServiceUnavailable, Status: "503 no answer", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r, Header: header,
+		Body: io.NopCloser(strings.NewReader(err.Error())),
 	}
 }
 
