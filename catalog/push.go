@@ -23,7 +23,7 @@ const (
 	quietOff = "off"
 	// usualDigest is when digests come where nobody set anything: with the first look at the phone.
 	usualDigest = "08:00"
-	// usualDailyCap is how many messages a device shows a day where nobody set anything. Beyond about ten, people switch all of them off.
+	// usualDailyCap is how many messages a learner gets a day where nobody set anything. Beyond about ten, people switch all of them off.
 	usualDailyCap = 10
 )
 
@@ -32,7 +32,7 @@ const (
 type PushDefaults struct {
 	QuietHours       string `json:"quiet_hours,omitempty"` // as in [Preferences]
 	DigestAt         string `json:"digest_at,omitempty"`   // when what is wanted daily comes, by the learner's clock: "08:00"
-	DailyCap         int    `json:"daily_cap,omitempty"`   // messages for a device and day, 1 to [MaxDailyCap]; 0 was not set
+	DailyCap         int    `json:"daily_cap,omitempty"`   // messages for a learner and day, 1 to [MaxDailyCap]; 0 was not set
 	CourseChanged    Notify `json:"course_changed,omitempty"`
 	SearchMatch      Notify `json:"search_match,omitempty"` // of all saved searches, as in [Preferences]
 	InstructorCourse Notify `json:"instructor_course,omitempty"`

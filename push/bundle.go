@@ -111,37 +111,49 @@ func bundleOf(tx *bolt.Tx, list []numbered, now time.Time) error {
 	return addMessage(tx, &all)
 }
 
-// tally is how many messages a device showed on a day.
+// tally is what a learner was shown on a day.
 type tally struct {
-	Date string `json:"date"` // by the learner's clock
-	N    int    `json:"n"`
+	Date  string   `json:"date"`  // by the learner's clock
+	Shown []string `json:"shown"` // names of messages; the same on two devices is one
 }
 
-// shownOn returns how many messages a device showed on a day.
-func shownOn(tx *bolt.Tx, device, date string) (int, error) {
-	day, _, err := get[tally](tx, bucketCaps, []byte(device))
-	if day.Date != date {
-		return 0, err
+// name tells a message from others of its learner, on whichever device.
+func (m *message) name() string {
+	if m.Value != nil {
+		return string(m.ID)
 	}
-	return day.N, err
+	return m.collapse()
 }
 
-// countShown counts one.
-func countShown(tx *bolt.Tx, device, date string) error {
-	n, err := shownOn(tx, device, date)
-	if err != nil {
+// shownOn returns what a learner was shown on a day.
+func shownOn(tx *bolt.Tx, who catalog.LearnerID, date string) ([]string, error) {
+	day, _, err := get[tally](tx, bucketCaps, []byte(catalog.KeyOfLearner(who)))
+	if day.Date != date {
+		return nil, err
+	}
+	return day.Shown, err
+}
+
+// countShown counts a message.
+func countShown(tx *bolt.Tx, m *message, date string) error {
+	shown, err := shownOn(tx, m.Learner, date)
+	if err != nil || slices.Contains(shown, m.name()) {
 		return err
 	}
-	return put(tx, bucketCaps, []byte(device), tally{date, n + 1})
+	return put(tx, bucketCaps, []byte(catalog.KeyOfLearner(m.Learner)), tally{date, append(shown, m.name())})
 }
 
-// known returns what push.db knows of a device: that the service does not know its token, and how many messages it showed today.
-func (p *Push) known(device, token, date string) (gone bool, shown int, err error) {
+// known returns what push.db knows of a message's device: that the service does not know its token, and whether its owner got enough for a day.
+func (p *Push) known(m *message, token, date string, most int) (gone, enough bool, err error) {
 	err = p.db.View(func(tx *bolt.Tx) error {
-		hash := tx.Bucket(bucketGone).Get([]byte(device))
+		hash := tx.Bucket(bucketGone).Get([]byte(deviceKey(m.Learner, m.Device)))
 		gone = hash != nil && bytes.Equal(hash, []byte(tokenHash(token)))
-		shown, err = shownOn(tx, device, date)
+		if m.Nudge {
+			return nil
+		}
+		shown, err := shownOn(tx, m.Learner, date)
+		enough = len(shown) >= most && !slices.Contains(shown, m.name())
 		return err
 	})
-	return gone, shown, err
+	return gone, enough, err
 }

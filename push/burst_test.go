@@ -257,3 +257,55 @@ func TestEditingIsOneChange(t *testing.T) {
 		t.Errorf("%+v, want one message, of the last title", got)
 	}
 }
+
+// TestTakenBack: a change that was taken back before it was told is none, unless something else of the course changed.
+func TestTakenBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.device("lea")
+	w.course("go", "Go")
+	w.enroll("lea", "go", catalog.Active)
+	w.pass(after)
+	w.course("go", "Going")
+	w.pass(time.Minute)
+	w.course("go", "Go")
+	w.pass(after)
+	if got := w.rules("lea"); got != "" {
+		t.Errorf("inbox %q", got)
+	}
+	w.course("go", "Going")
+	w.do(func(tx *catalog.Tx) error {
+		_, err := tx.PutContent("go", catalog.Content{Modules: []catalog.Module{{ID: "m", Title: map[catalog.Locale]string{"en": "M"}}}}, catalog.Cond{})
+		return err
+	})
+	w.course("go", "Go")
+	w.pass(after)
+	if got := w.rules("lea"); got != "course_changed go 0" {
+		t.Errorf("inbox %q", got)
+	}
+}
+
+// TestCapOfTwoDevices: what two devices show counts once.
+func TestCapOfTwoDevices(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, id := range []catalog.DeviceID{"phone", "tablet"} {
+		w.do(func(tx *catalog.Tx) error {
+			_, err := tx.PutDevice("lea", id, catalog.Device{Token: "token-" + string(id), Platform: catalog.PlatformAndroid}, catalog.Cond{})
+			return err
+		})
+	}
+	w.do(func(tx *catalog.Tx) error { return tx.PutPushDefaults("", catalog.PushDefaults{DailyCap: 2}) })
+	w.search("lea", "go", catalog.NotifyInstant)
+	for i := range 3 {
+		w.course(catalog.CourseID(fmt.Sprint("c", i)), "Go")
+		w.pass(time.Minute)
+	}
+	got := map[string]int{}
+	for _, m := range w.phone.shown() {
+		got[m.Token]++
+	}
+	if got["token-phone"] != 2 || got["token-tablet"] != 2 {
+		t.Errorf("%v, want two on each", got)
+	}
+}

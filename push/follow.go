@@ -29,6 +29,8 @@ type event struct {
 	At     time.Time      `json:"at"`     // when the first change was made
 	Begun  time.Time      `json:"begun"`  // when we saw the first
 	Latest time.Time      `json:"latest"` // and the last
+
+	Was *courseMark `json:"was,omitempty"` // of a course that changed: what it was before; nil when a part of it changed too
 }
 
 // Name implements [coursesync.Follower].
@@ -233,7 +235,7 @@ func (a *applying) course(ch *coursesync.Change) error {
 	now := markOf(&c.Value)
 	switch {
 	case known && was.material(now):
-		err = a.note(eventChanged, ch)
+		err = a.changed(ch, &was, &now)
 	case !was.Ever && now.State == catalog.Published:
 		err = a.note(eventPublished, ch)
 	}
@@ -249,6 +251,26 @@ func (a *applying) course(ch *coursesync.Change) error {
 		now.Ever = now.Ever && !untold // nobody was told: it is new again when it comes back
 	}
 	return put(a.tx, bucketCourses, id, now)
+}
+
+// changed notes that a course changed, or that it is again as it was before the changes that nobody was told of yet.
+func (a *applying) changed(ch *coursesync.Change, was, now *courseMark) error {
+	key := join(eventChanged, ch.Key)
+	before, known, err := get[event](a.tx, bucketEvents, key)
+	switch {
+	case err != nil:
+		return err
+	case known && before.Was != nil && !before.Was.material(*now):
+		return a.tx.Bucket(bucketEvents).Delete(key)
+	}
+	if err := a.note(eventChanged, ch); err != nil || known {
+		return err
+	}
+	e, _, err := get[event](a.tx, bucketEvents, key)
+	if e.Was = was; err == nil {
+		err = put(a.tx, bucketEvents, key, e)
+	}
+	return err
 }
 
 // forgetEvent drops an event that nobody was told of yet, and reports whether there was one.
@@ -286,7 +308,15 @@ func (a *applying) part(ch *coursesync.Change) error {
 	if !changed || !known || !course.Ever || course.State == catalog.Draft {
 		return nil
 	}
-	return a.noteOf(eventChanged, id, ch)
+	if err := a.noteOf(eventChanged, id, ch); err != nil {
+		return err
+	}
+	e, _, err := get[event](a.tx, bucketEvents, join(eventChanged, id))
+	if e.Was != nil {
+		e.Was = nil
+		err = errors.Join(err, put(a.tx, bucketEvents, join(eventChanged, id), e))
+	}
+	return err
 }
 
 // partKey names a part: modules, lessons and files may have the same id.
@@ -442,7 +472,7 @@ func forget(tx *bolt.Tx, learner string) error {
 	if err := dropMessages(tx, devices); err != nil {
 		return err
 	}
-	for _, key := range append(keys(tx, bucketNudges, devices), keys(tx, bucketCaps, devices)...) {
+	for _, key := range keys(tx, bucketNudges, devices) {
 		if err := dropNudge(tx, key); err != nil {
 			return err
 		}
@@ -451,6 +481,9 @@ func forget(tx *bolt.Tx, learner string) error {
 		if err := tx.Bucket(bucketGone).Delete(key); err != nil {
 			return err
 		}
+	}
+	if err := tx.Bucket(bucketCaps).Delete([]byte(prefix)); err != nil {
+		return err
 	}
 	if err := forgetDead(tx, who); err != nil {
 		return err

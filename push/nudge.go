@@ -269,13 +269,13 @@ func (p *Push) nudgeAgain(now time.Time) (next time.Time, err error) {
 	return next, err
 }
 
-// dropNudge forgets the nudges of a device, and how many messages it showed.
+// dropNudge forgets the nudges of a device.
 func dropNudge(tx *bolt.Tx, key []byte) error {
 	n, _, err := get[nudge](tx, bucketNudges, key)
 	if err != nil {
 		return err
 	}
-	return errors.Join(tx.Bucket(bucketDueNudg).Delete(append(moment(n.Again), key...)), tx.Bucket(bucketNudges).Delete(key), tx.Bucket(bucketCaps).Delete(key))
+	return errors.Join(tx.Bucket(bucketDueNudg).Delete(append(moment(n.Again), key...)), tx.Bucket(bucketNudges).Delete(key))
 }
 
 // nudgeName is a channel as a device asks for it.
@@ -426,14 +426,12 @@ func (p *Push) sweep(ctx context.Context) error {
 // forgetOthers forgets the devices that are not there: one that was dropped while it was nudged may have left a row.
 func (p *Push) forgetOthers(there map[string]bool) error {
 	return p.db.Update(func(tx *bolt.Tx) error {
-		for _, bucket := range [][]byte{bucketNudges, bucketCaps} {
-			for _, key := range keys(tx, bucket, nil) {
-				if there[string(key)] {
-					continue
-				}
-				if err := dropNudge(tx, key); err != nil {
-					return err
-				}
+		for _, key := range keys(tx, bucketNudges, nil) {
+			if there[string(key)] {
+				continue
+			}
+			if err := dropNudge(tx, key); err != nil {
+				return err
 			}
 		}
 		return nil

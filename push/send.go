@@ -401,7 +401,7 @@ func (p *Push) record(tx *bolt.Tx, m *ready, o Outcome, now, retry time.Time) er
 		}
 		return postpone(tx, m.n, &m.message, at)
 	case o.Reason == Sent && !m.Nudge:
-		if err := countShown(tx, deviceKey(m.Learner, m.Device), m.date); err != nil {
+		if err := countShown(tx, &m.message, m.date); err != nil {
 			return err
 		}
 	case o.Reason != Sent:

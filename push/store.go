@@ -37,7 +37,7 @@ var (
 	bucketMoved    = []byte("moved")    // channel → Seq up to which its devices are to be nudged
 	bucketNudges   = []byte("nudges")   // learner/device → nudge
 	bucketDueNudg  = []byte("duenudg")  // time, learner/device → nothing
-	bucketCaps     = []byte("caps")     // learner/device → tally of the day
+	bucketCaps     = []byte("caps")     // learner → tally of the day
 	bucketImports  = []byte("imports")  // import that is running → when that was seen
 	bucketDead     = []byte("dead")     // number → DeadLetter
 	bucketDays     = []byte("days")     // date (UTC) → DayCount

@@ -46,7 +46,7 @@ func (p *Push) write(rs *readers, m *message, now time.Time) (w written, err err
 		}
 		w.wait, w.date = r.quietEnd(now), now.In(r.zone()).Format(time.DateOnly)
 	}
-	gone, shown, err := p.known(deviceKey(m.Learner, m.Device), d.Value.Token, w.date)
+	gone, enough, err := p.known(m, d.Value.Token, w.date, r.usual.DailyCap)
 	switch {
 	case err != nil:
 		return w, err
@@ -65,7 +65,7 @@ func (p *Push) write(rs *readers, m *message, now time.Time) (w written, err err
 	} else {
 		w.why, err = p.writeBundle(rs.v, &r, m, tag, &w.wire)
 	}
-	if w.why == "" && shown >= r.usual.DailyCap {
+	if w.why == "" && enough {
 		w.why = ReasonCapped
 	}
 	return w, err
