@@ -16,7 +16,8 @@ const inboxShown = 50
 // inboxBody is what inbox.html shows.
 type inboxBody struct {
 	Items  []inboxItem
-	Unread bool // one of all at least
+	Unread bool   // one of all at least
+	Newest string // when the newest happened: what comes later is not marked as read with what was seen
 	More   string
 }
 
@@ -51,6 +52,9 @@ func (p *pages) inboxPage(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		return err
+	}
+	if len(list.Items) > 0 {
+		body.Newest = list.Items[0].Value.At.UTC().Format(time.RFC3339Nano)
 	}
 	if list.Next != "" {
 		body.More = withQuery("/me/inbox", url.Values{"after": {list.Next}})
@@ -87,29 +91,36 @@ func (v *visit) inboxItem(view *catalog.View, n *catalog.Notification) (item inb
 	return item, nil
 }
 
-// readInbox marks all that is in the inbox as read.
+// readInbox marks all that is in the inbox as read, up to what the page showed.
 func (p *pages) readInbox(w http.ResponseWriter, r *http.Request) error {
 	who := visitOf(r.Context()).actor
 	if who.Anonymous() {
 		return fault.New("web.readInbox", fault.Unauthorized)
 	}
-	list, err := p.cfg.Catalog.MyNotifications(r.Context(), who.Subject, catalog.Page{Limit: catalog.MaxNotifications})
-	if err != nil {
-		return err
-	}
-	_, err = p.cfg.Catalog.Update(r.Context(), who, func(tx *catalog.Tx) error {
-		for _, m := range list.Items {
-			if m.Value.Read {
-				continue
-			}
-			if _, err := tx.ReadNotification(who.Subject, m.ID, true); err != nil && !fault.Is(err, fault.NotFound) {
-				return err // what newer ones took the place of is read, too
-			}
+	newest, err := time.Parse(time.RFC3339Nano, r.FormValue("newest"))
+	all := err != nil
+	for page := (catalog.Page{Limit: catalog.MaxNotifications}); ; {
+		list, err := p.cfg.Catalog.MyNotifications(r.Context(), who.Subject, page)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		_, err = p.cfg.Catalog.Update(r.Context(), who, func(tx *catalog.Tx) error {
+			for _, m := range list.Items {
+				if m.Value.Read || !all && m.Value.At.After(newest) {
+					continue
+				}
+				if _, err := tx.ReadNotification(who.Subject, m.ID, true); err != nil && !fault.Is(err, fault.NotFound) {
+					return err // what newer ones took the place of is read, too
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if page.After = list.Next; list.Next == "" {
+			break
+		}
 	}
 	return back(w, r, "/me/inbox", "read")
 }

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/carrel-lms/carrel/catalog"
 	coursesync "github.com/carrel-lms/carrel/sync"
@@ -39,6 +41,37 @@ func TestInbox(t *testing.T) {
 	lea.post("/me/inbox", url.Values{}).wants(t, http.StatusOK, "All is read.")
 	lea.get("/me/inbox").lacks(t, ">new<", "Mark all as read")
 	s.signedIn(catalog.Actor{Subject: "max"}).get("/me/inbox").wants(t, http.StatusOK, "Nothing yet")
+	later := time.Now().Add(time.Hour)
+	must[coursesync.Seq](t)(s.catalog.Update(t.Context(), catalog.System, func(tx *catalog.Tx) error {
+		for i := range catalog.MaxNotifications {
+			n := catalog.Notification{Rule: catalog.RuleImportFinished, Subject: catalog.Subject{Kind: catalog.KindImport, ID: "i"}, Data: map[string]string{"file": "f"}, At: later.Add(time.Duration(i) * time.Second)}
+			if _, err := tx.PutNotification("lea", catalog.NotificationID(fmt.Sprint("i", i)), n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	unread := func() (n int) {
+		for page := (catalog.Page{Limit: catalog.MaxNotifications}); ; {
+			list := must[catalog.List[catalog.MyNotification]](t)(s.catalog.MyNotifications(t.Context(), "lea", page))
+			for _, m := range list.Items {
+				if !m.Value.Read {
+					n++
+				}
+			}
+			if page.After = list.Next; list.Next == "" {
+				return n
+			}
+		}
+	}
+	lea.post("/me/inbox", url.Values{"newest": {later.Add(150*time.Second - time.Millisecond).UTC().Format(time.RFC3339Nano)}}).wants(t, http.StatusOK)
+	if got := unread(); got != 50 {
+		t.Errorf("%d are unread, want those that came after the page", got)
+	}
+	lea.post("/me/inbox", nil).wants(t, http.StatusOK)
+	if got := unread(); got != 0 {
+		t.Errorf("%d are unread, want none", got)
+	}
 }
 
 func TestPushPage(t *testing.T) {
