@@ -96,7 +96,7 @@ func TestPushEndToEnd(t *testing.T) {
 		t.Errorf("%+v", test.Notification)
 	}
 	metrics := send(t, http.MethodGet, server.url+"/metrics", root, "")
-	for _, want := range []string{`carrel_push_sent_total{type="message"} 1`, "carrel_push_queued 0", `carrel_follower_lag{follower="push"} 0`, "carrel_push_halted 0"} {
+	for _, want := range []string{`carrel_push_sent_total{type="message"} 1`, "carrel_push_queued ", "carrel_push_oldest_seconds ", `carrel_follower_lag{follower="push"} 0`, "carrel_push_halted 0"} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics lack %s", want)
 		}

@@ -152,7 +152,7 @@ func (n node) finish(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if quiet++; cursor.Seq < head || s.Queued > 0 || s.Notes > 0 {
+		if quiet++; cursor.Seq < head || s.Undecided > 0 || s.Queued > 0 || s.Notes > 0 {
 			quiet = 0
 		}
 	}

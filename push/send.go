@@ -421,7 +421,8 @@ func leaveAlone(tx *bolt.Tx, m *ready, o Outcome, now time.Time) error {
 	if err != nil || next == nil {
 		return err
 	}
-	return postpone(tx, next.n, &next.message, now.Add(nudgeEvery))
+	next.Since = now.Add(nudgeEvery)
+	return postpone(tx, next.n, &next.message, next.Since)
 }
 
 // tokenGone notes that the service does not know a device's token. What waits for the device goes with it, unless it has another token by now.

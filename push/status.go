@@ -105,6 +105,7 @@ func countDay(tx *bolt.Tx, now time.Time, sent int, unsent map[Reason]int) error
 // Status says how the outbox is.
 type Status struct {
 	Configured bool         // there is a push service
+	Undecided  int          // what happened and may happen again before it is told, or is being told
 	Notes      int          // notifications that wait for their digest
 	Queued     int          // messages that wait
 	Oldest     time.Time    // since when what waits longest should have been told or sent; zero when nothing is late. Who waits for a morning is not late
@@ -123,6 +124,7 @@ func (p *Push) Status(letters, days int) (Status, error) {
 		s.Held, s.Until, s.Alarm = why, until, alarm
 	}
 	err := p.db.View(func(tx *bolt.Tx) error {
+		s.Undecided = tx.Bucket(bucketEvents).Stats().KeyN + tx.Bucket(bucketRounds).Stats().KeyN
 		s.Notes, s.Queued, s.DeadCount = tx.Bucket(bucketNotes).Stats().KeyN, tx.Bucket(bucketMessage).Stats().KeyN, tx.Bucket(bucketDead).Stats().KeyN
 		var err error
 		if s.Oldest, err = oldest(tx, p.now()); err != nil {
