@@ -165,7 +165,7 @@ func (tx *Tx) PutNotifications(who LearnerID, list []NewNotification) ([]PutOutc
 	var fresh []MyNotification
 	at := map[NotificationID]int{}
 	for i, one := range list {
-		m, err := tx.newNotification(op, who, one)
+		m, err := tx.newNotification(op, one)
 		outcomes[i].Err = err
 		if _, twice := at[m.ID]; err != nil || twice || tx.exists(KindNotification, learnerPrefix(who)+string(m.ID)) {
 			continue
@@ -194,7 +194,7 @@ func (tx *Tx) PutNotifications(who LearnerID, list []NewNotification) ([]PutOutc
 }
 
 // newNotification checks one that is to be put.
-func (tx *Tx) newNotification(op string, who LearnerID, one NewNotification) (MyNotification, error) {
+func (tx *Tx) newNotification(op string, one NewNotification) (MyNotification, error) {
 	m := MyNotification{ID: nfc(one.ID)}
 	var p problems
 	p.id("/id", string(m.ID))

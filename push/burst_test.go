@@ -198,7 +198,7 @@ func TestCohort(t *testing.T) {
 	put("Changed")
 	w.follow()
 	w.clock.add(after)
-	w.Push.now = func() time.Time { // a clock that goes on: notes are not due at the same time
+	w.now = func() time.Time { // a clock that goes on: notes are not due at the same time
 		w.clock.add(10 * time.Microsecond)
 		return w.clock.now()
 	}
