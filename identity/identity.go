@@ -38,7 +38,7 @@ const (
 	maxSubject = 255
 	// leeway forgives clocks that differ.
 	leeway = 30 * time.Second
-	// reloadEvery limits how often an unknown key id makes us read the folder: strangers can invent ids.
+	// reloadEvery is how often the folder is read at most, and so how long a key that was removed may still be good: strangers can invent ids.
 	reloadEvery = time.Second
 	// keyBytes of randomness name a key or a token.
 	idBytes = 12
@@ -206,14 +206,21 @@ func (r *Keyring) verificationKey(t *jwt.Token) (any, error) {
 func (r *Keyring) lookup(kid string) (key, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if k, ok := r.keys[kid]; ok && r.now().Sub(r.loaded) < reloadEvery {
-		return k, true
-	}
-	if r.now().Sub(r.loaded) >= reloadEvery {
+	_, known := r.keys[kid]
+	if r.now().Sub(r.loaded) >= reloadEvery || !known && r.isFile(kid) { // one that was just made is good at once
 		_ = r.reloadLocked() // an unreadable folder leaves the keys that we have
 	}
 	k, ok := r.keys[kid]
 	return k, ok
+}
+
+// isFile reports whether there is a key of an id in the folder.
+func (r *Keyring) isFile(kid string) bool {
+	if !safeName.MatchString(kid) {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(r.dir, "keys", kid+".json"))
+	return err == nil
 }
 
 // Rotate makes a new key, which signs from now on; the older ones go on verifying. It returns the new key's id.

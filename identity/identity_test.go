@@ -248,3 +248,14 @@ func TestLinkWorksOnce(t *testing.T) {
 	_, err = s.Redeem(late)
 	wantCode(t, err, fault.InvalidToken)
 }
+
+// TestNewKeyIsGoodAtOnce: whoever makes the first token right after the server was started can use it.
+func TestNewKeyIsGoodAtOnce(t *testing.T) {
+	c := newClock()
+	dir := t.TempDir()
+	server := ring(t, dir, c)
+	token := sign(t, ring(t, dir, c), Grant{Actor: editor, TTL: time.Hour})
+	if _, err := server.Verify(token); err != nil {
+		t.Error(err)
+	}
+}
