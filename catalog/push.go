@@ -211,16 +211,27 @@ func (v *View) LocaleOf(who LearnerID) (Locale, error) {
 
 // PreferredLocale is the one of the pages' languages that a learner prefers, else that of the device seen last that told its own, else English.
 func PreferredLocale(prefers Preferences, devices []DeviceOf) Locale {
-	tag, seen := prefers.Locale, time.Time{}
-	for _, d := range devices {
-		if prefers.Locale == "" && d.Value.Locale != "" && d.Value.SeenAt.After(seen) {
-			tag, seen = d.Value.Locale, d.Value.SeenAt
-		}
-	}
+	tag := cmp.Or(prefers.Locale, latest(devices, func(d Device) Locale { return d.Locale }))
 	if l, ok := PageLocale(string(tag)); ok {
 		return l
 	}
 	return English
+}
+
+// PreferredTimezone is the time zone that a learner prefers, else that of the device seen last that told its own; "" when there is none.
+func PreferredTimezone(prefers Preferences, devices []DeviceOf) string {
+	return cmp.Or(prefers.Timezone, latest(devices, func(d Device) string { return d.Timezone }))
+}
+
+// latest returns what the device seen last says, of those that say something.
+func latest[T ~string](devices []DeviceOf, of func(Device) T) (said T) {
+	seen := time.Time{}
+	for _, d := range devices {
+		if of(d.Value) != "" && d.Value.SeenAt.After(seen) {
+			said, seen = of(d.Value), d.Value.SeenAt
+		}
+	}
+	return said
 }
 
 // deviceChunk reads devices whose keys begin with a prefix and come after a key, and says which was the last.

@@ -83,13 +83,7 @@ func (r *reader) digestMinute() int {
 
 // zone is the learner's time zone: the one preferred, else that of the device seen last, else UTC.
 func (r *reader) zone() *time.Location {
-	name, seen := r.prefers.Timezone, time.Time{}
-	for _, d := range r.devices {
-		if r.prefers.Timezone == "" && d.Value.Timezone != "" && d.Value.SeenAt.After(seen) {
-			name, seen = d.Value.Timezone, d.Value.SeenAt
-		}
-	}
-	loc, err := time.LoadLocation(name) // "" is UTC
+	loc, err := time.LoadLocation(catalog.PreferredTimezone(r.prefers, r.devices)) // "" is UTC
 	if err != nil {
 		return time.UTC // it was one when it was stored
 	}

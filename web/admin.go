@@ -11,19 +11,12 @@ import (
 
 // forAdmins lets administrators in. Who is not signed in is led to the page for that, and back.
 func forAdmins(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		actor := visitOf(r.Context()).actor
-		switch {
-		case actor.Anonymous() && r.Method != http.MethodPost:
-			http.Redirect(w, r, signInURL(r.URL.RequestURI()), http.StatusSeeOther)
-			return nil
-		case actor.Anonymous():
-			return fault.New("web.admin", fault.Unauthorized)
-		case !actor.Has(catalog.RoleAdmin):
+	return forLearners(func(w http.ResponseWriter, r *http.Request) error {
+		if !visitOf(r.Context()).actor.Has(catalog.RoleAdmin) {
 			return fault.New("web.admin", fault.Forbidden)
 		}
 		return next(w, r)
-	}
+	})
 }
 
 // section is a part of the administration.

@@ -11,10 +11,6 @@ import (
 // erasePage says what deleting the account takes away, and asks.
 func (p *pages) erasePage(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
-	if v.actor.Anonymous() {
-		http.Redirect(w, r, signInURL("/me/delete"), http.StatusSeeOther)
-		return nil
-	}
 	return p.render(w, r, http.StatusOK, viewErase, layout{Title: v.text.Text("page.erase.title", nil), Section: "me", Unlisted: true, Body: true})
 }
 

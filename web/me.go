@@ -20,12 +20,23 @@ type meBody struct {
 	More      string
 }
 
+// forLearners lets in who is signed in. Others are led to the page for that, and back; a form of theirs is refused.
+func forLearners(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		switch anonymous := visitOf(r.Context()).actor.Anonymous(); {
+		case anonymous && r.Method != http.MethodPost:
+			http.Redirect(w, r, signInURL(r.URL.RequestURI()), http.StatusSeeOther)
+			return nil
+		case anonymous:
+			return fault.New("web.me", fault.Unauthorized)
+		}
+		return next(w, r)
+	}
+}
+
+// mePage lists what the learner takes, took and saved for later.
 func (p *pages) mePage(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
-	if v.actor.Anonymous() {
-		http.Redirect(w, r, signInURL("/me"), http.StatusSeeOther)
-		return nil
-	}
 	after := r.URL.Query().Get("after")
 	enrollments, err := p.cfg.Catalog.MyEnrollments(r.Context(), v.actor.Subject, catalog.Page{Limit: mineShown, After: after})
 	if err != nil {

@@ -184,10 +184,6 @@ type savedItem struct {
 // searchesPage lists what the learner saved, the newest first.
 func (p *pages) searchesPage(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
-	if v.actor.Anonymous() {
-		http.Redirect(w, r, signInURL(searchesPath), http.StatusSeeOther)
-		return nil
-	}
 	var body searchesBody
 	err := p.cfg.Catalog.View(r.Context(), func(view *catalog.View) error {
 		body = searchesBody{}

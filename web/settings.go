@@ -62,10 +62,6 @@ type deviceLine struct{ Icon, Name, About, Seen, Day, Form string }
 // settingsPage shows what the learner prefers, and what holds where nothing was chosen.
 func (p *pages) settingsPage(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
-	if v.actor.Anonymous() {
-		http.Redirect(w, r, signInURL(settingsPath), http.StatusSeeOther)
-		return nil
-	}
 	var body settingsBody
 	err := p.cfg.Catalog.View(r.Context(), func(view *catalog.View) error {
 		prefers, err := view.MyPreferences(v.actor.Subject)
@@ -156,12 +152,12 @@ func (v *visit) quietSetting(chosen, byDefault string) quietSetting {
 }
 
 // noZone says which time zone holds while none is chosen: that of the device seen last that has one.
-func (v *visit) noZone(latestFirst []catalog.DeviceOf) string {
-	at := slices.IndexFunc(latestFirst, func(d catalog.DeviceOf) bool { return d.Value.Timezone != "" })
-	if at < 0 {
+func (v *visit) noZone(devices []catalog.DeviceOf) string {
+	zone := catalog.PreferredTimezone(catalog.Preferences{}, devices)
+	if zone == "" {
 		return v.text.Text("page.settings.zone_none", nil)
 	}
-	return v.text.Text("page.settings.zone_device", map[string]any{"Zone": latestFirst[at].Value.Timezone})
+	return v.text.Text("page.settings.zone_device", map[string]any{"Zone": zone})
 }
 
 func (v *visit) deviceLine(d *catalog.DeviceOf) deviceLine {
