@@ -110,14 +110,12 @@ func TestOutageIsOneMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.device("lea")
-	for i := range 9 {
-		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
-	}
+	w.searches(9)
 	w.pass(time.Hour)
 	w.phone.outcome = failing(ReasonUnavailable)
 	down := w.clock.now()
 	for i := range 9 {
-		w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("go", i))
+		w.find(i)
 		w.pass(time.Minute)
 	}
 	w.pass(3 * time.Hour)
@@ -137,11 +135,9 @@ func TestOutageIsOneMessage(t *testing.T) {
 func TestReadElsewhere(t *testing.T) {
 	t.Parallel()
 	w := nightly(t, "2026-03-10 23:00")
-	for i := range 5 {
-		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
-	}
+	w.searches(5)
 	publish := func(i int) {
-		w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("go", i))
+		w.find(i)
 		w.pass(time.Minute)
 	}
 	for i := range 4 {

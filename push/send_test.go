@@ -363,9 +363,7 @@ func TestKilledWhileSending(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.device("lea")
-	for i := range 6 {
-		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
-	}
+	w.searches(6)
 	w.pass(time.Hour)
 	w.course("one", "go0")
 	w.follow()
@@ -412,9 +410,7 @@ func TestDoubtStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.device("lea")
-	for i := range 5 {
-		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
-	}
+	w.searches(5)
 	w.pass(time.Hour)
 	var first string
 	w.phone.outcome = func(m *Message) Outcome {
@@ -428,7 +424,7 @@ func TestDoubtStays(t *testing.T) {
 	w.phone.outcome = failing(ReasonUnavailable)
 	w.pass(time.Minute)
 	for i := 1; i < 5; i++ {
-		w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("go", i))
+		w.find(i)
 	}
 	w.pass(time.Minute)
 	w.phone.outcome = nil
@@ -483,12 +479,10 @@ func TestExpiredStaysDead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.device("lea")
-	for i := range 4 {
-		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
-	}
+	w.searches(4)
 	w.pass(time.Hour)
 	publish := func(i int) {
-		w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("go", i))
+		w.find(i)
 		w.follow()
 		w.clock.add(time.Second)
 		w.decideAll()

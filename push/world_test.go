@@ -307,6 +307,20 @@ func (w *world) search(who catalog.LearnerID, words string, how catalog.Notify) 
 	})
 }
 
+// searches saves lea's searches go0, go1, …, to be told at once.
+func (w *world) searches(n int) {
+	w.Helper()
+	for i := range n {
+		w.search("lea", fmt.Sprint("go", i), catalog.NotifyInstant)
+	}
+}
+
+// find publishes a course that one of them finds.
+func (w *world) find(i int) {
+	w.Helper()
+	w.course(catalog.CourseID(fmt.Sprint("c", i)), fmt.Sprint("go", i))
+}
+
 func (w *world) inbox(who catalog.LearnerID) []catalog.MyNotification {
 	w.Helper()
 	list, err := w.catalog.MyNotifications(w.Context(), who, catalog.Page{Limit: catalog.MaxNotifications})
